@@ -1,0 +1,133 @@
+"""Makes Bundles of resources whose references are `Type/id`, and knows the rules that R4 has for Bundles as a whole.
+
+The same resources give the same Bundle, byte for byte.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from bridge.core.issue import Issue
+from bridge.fhir.finding import issue
+from bridge.fhir.reference import kind_of, references, rewrite
+
+Resource = dict[str, Any]
+
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+
+ORDER = ["MessageHeader", "Organization", "Location", "Practitioner", "PractitionerRole", "HealthcareService", "Endpoint", "Device", "Patient", "RelatedPerson", "Group", "Coverage", "Encounter", "QuestionnaireResponse", "Observation", "Condition", "Goal", "Consent", "ServiceRequest", "Task", "Procedure", "Provenance"]
+"""Referred to before referring, as far as types can say; other types follow by name."""
+
+RANK = {name: rank for rank, name in enumerate(ORDER)}
+
+
+def ordered(resources: Iterable[Resource]) -> list[Resource]:
+    """The resources by type (`ORDER`), then id; the first of several with the same `Type/id` is kept."""
+    distinct = {(each["resourceType"], each["id"]): each for each in reversed(list(resources))}
+    return [distinct[key] for key in sorted(distinct, key=lambda key: (RANK.get(key[0], len(RANK)), *key))]
+
+
+def collection(resources: Iterable[Resource], *, base: str = "", timestamp: str = "") -> Resource:
+    """A Bundle of type collection.
+
+    With `base` (`https://ehr.example.org/fhir`) the fullUrls are RESTful and references stay `Type/id`; without it they are
+    `urn:uuid:` and references inside the Bundle are rewritten to them. Raises ValueError when an id is then no UUID.
+    """
+    return _bundle("collection", ordered(resources), base, timestamp)
+
+
+def transaction(resources: Iterable[Resource], *, base: str = "", timestamp: str = "") -> Resource:
+    """A Bundle of type transaction that puts every resource under its own id, so sending it twice changes nothing."""
+    listed = ordered(resources)
+    made = _bundle("transaction", listed, base, timestamp)
+    for entry, resource in zip(made.get("entry", ()), listed, strict=True):
+        entry["request"] = {"method": "PUT", "url": f"{resource['resourceType']}/{resource['id']}"}
+    return made
+
+
+def message(header: Resource, resources: Iterable[Resource], *, base: str = "", timestamp: str = "") -> Resource:
+    """A Bundle of type message: the MessageHeader first (R4 bdl-12), then the resources in order."""
+    rest = [each for each in ordered(resources) if (each["resourceType"], each["id"]) != (header["resourceType"], header["id"])]
+    return _bundle("message", [header, *rest], base, timestamp)
+
+
+def resources(bundle: Resource) -> list[Resource]:
+    """The resources of a Bundle, as they are, in order."""
+    return [entry["resource"] for entry in bundle.get("entry", ()) if "resource" in entry]
+
+
+def _bundle(kind: str, listed: Sequence[Resource], base: str, timestamp: str) -> Resource:
+    """The Bundle without requests; an empty one has no entry at all, for FHIR knows no empty list."""
+    full = {f"{each['resourceType']}/{each['id']}": _full_url(each, base) for each in listed}
+    names = {} if base else full
+    entries = [{"fullUrl": url, "resource": rewrite(each, names)} for url, each in zip(full.values(), listed, strict=True)]
+    made: Resource = {"resourceType": "Bundle", "type": kind}
+    if timestamp:
+        made["timestamp"] = timestamp
+    return made | ({"entry": entries} if entries else {})
+
+
+def _full_url(resource: Resource, base: str) -> str:
+    if base:
+        return f"{base.rstrip('/')}/{resource['resourceType']}/{resource['id']}"
+    if not UUID.match(resource["id"]):
+        raise ValueError(f"a {resource['resourceType']} has an id that is no UUID: a Bundle without base needs UUIDs")
+    return f"urn:uuid:{resource['id']}"
+
+
+def addresses(entries: list[Resource]) -> tuple[dict[str, str], set[str]]:
+    """`Type/id` by fullUrl for addresses that name no type, and every address that an entry answers to."""
+    names: dict[str, str] = {}
+    within: set[str] = set()
+    for index, entry in enumerate(entries):
+        resource, url = entry.get("resource"), entry.get("fullUrl")
+        if not isinstance(resource, dict):
+            continue
+        own = resource.get("id")
+        within.add(f"{kind_of(resource)}/{own}")
+        if isinstance(url, str):
+            within.add(url)
+            if url.startswith("urn:"):
+                names[url] = f"{kind_of(resource)}/{own if isinstance(own, str) and own else index}"
+    return names, within
+
+
+def unresolved(resource: Resource, where: str, names: Mapping[str, str], within: set[str]) -> Iterator[Issue]:
+    """References of one entry that lead out of the Bundle."""
+    for path, text in references(resource):
+        bare = text.partition("/_history/")[0]
+        if bare in within or text.startswith(("#", "http://", "https://")) or "?" in text:
+            continue
+        if text.startswith("urn:"):
+            yield issue("BRG-P011", f"{where}.{path}", "no entry of the Bundle has this fullUrl")
+        elif "/" in text:
+            yield issue("BRG-P019", f"{where}.{path}", "the Bundle does not hold the resource referred to", severity="warning")
+
+
+def broken_rules(bundle: Resource, entries: list[Resource]) -> Iterator[Issue]:
+    """R4 bundle.html: bdl-3, bdl-7, bdl-8, bdl-11, bdl-12, and a fullUrl that agrees with its resource."""
+    kind = bundle.get("type") if isinstance(bundle, dict) else None
+    seen: set[tuple[str, str]] = set()
+    for index, entry in enumerate(entries):
+        at = f"Bundle.entry[{index}]"
+        url, resource = entry.get("fullUrl"), entry.get("resource")
+        resource = resource if isinstance(resource, dict) else {}
+        if kind in ("batch", "transaction", "history") and "request" not in entry:
+            yield issue("BRG-P018", at, "bdl-3: an entry of a batch, transaction or history has a request")
+        if not isinstance(url, str):
+            continue
+        meta = resource.get("meta")
+        key = (url, str(meta.get("versionId", "")) if isinstance(meta, dict) else "")
+        if key in seen:
+            yield issue("BRG-P018", f"{at}.fullUrl", "bdl-7: fullUrl is unique, or the versions differ")
+        seen.add(key)
+        if "/_history/" in url:
+            yield issue("BRG-P018", f"{at}.fullUrl", "bdl-8: fullUrl has no version")
+        if url.startswith("http") and isinstance(resource.get("id"), str) and not url.endswith(f"/{kind_of(resource)}/{resource['id']}"):
+            yield issue("BRG-P018", f"{at}.fullUrl", "fullUrl does not end with the Type/id of its resource")
+    first = kind_of(entries[0].get("resource")) if entries else ""
+    for due, wanted, rule in (("document", "Composition", "bdl-11"), ("message", "MessageHeader", "bdl-12")):
+        if kind == due and first != wanted:
+            yield issue("BRG-P018", "Bundle.entry", f"{rule}: the first entry of a {due} is a {wanted}")

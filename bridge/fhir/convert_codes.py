@@ -16,6 +16,7 @@ from bridge.fhir.convert_value import Sender, Value
 LOINC, SNOMED = "http://loinc.org", "http://snomed.info/sct"
 ICD10, ICD9 = "http://hl7.org/fhir/sid/icd-10-cm", "http://hl7.org/fhir/sid/icd-9-cm"
 LANGUAGE = "urn:ietf:bcp:47"
+V2 = "http://terminology.hl7.org/CodeSystem/v2-"
 MALFORMED = "BRG-M206"
 
 _LOINC = re.compile(r"(\d{1,7})-(\d)\Z", re.ASCII)
@@ -76,8 +77,8 @@ def placed(code: str, name: str, display: str, sender: Sender) -> dict[str, Any]
     """One code with the name of its system, as CWE.1-3 have them -> Coding."""
     system = sender.coding_system(name)
     proper = form(system, code)
-    if proper is None:
-        sender.report("warning", MALFORMED, f"not of the form that {system} has; kept as the sender's own code",
+    if proper is None or (system.startswith(V2) and not _in_table(system, code, sender)):
+        sender.report("warning", MALFORMED, f"no code of {system}; kept as the sender's own code",
                       "check the code and the coding system that is named with it")
         system, proper = sender.coding_system(""), code
     made = {"system": system, "code": proper} if system else {"code": proper}
@@ -104,6 +105,11 @@ def _triplet(value: Value, parts: list[str], start: int, sender: Sender) -> dict
     if count >= version and parts[version - 1] and (said := value.text(version)):
         made["version"] = said
     return made
+
+
+def _in_table(system: str, code: str, sender: Sender) -> bool:
+    """Whether an HL7 table has the code, as far as table hl7-codes lists it."""
+    return bool(sender.translate("hl7-codes", code, system) or not sender.translate("hl7-codes", "listed", system))
 
 
 def _loinc(code: str) -> str | None:

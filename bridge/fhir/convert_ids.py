@@ -30,7 +30,7 @@ def identifier(value: Value, sender: Sender) -> dict[str, Any] | None:
     if not parts[0] or not (text := value.text(1).strip()):
         return None
     count = len(parts)
-    kind = value.text(5) if count > 4 and parts[4] else ""
+    kind = _word(value.text(5)) if count > 4 and parts[4] else ""
     authority = 4 if count > 3 and parts[3] else 0
     made = _identified(value, text, kind, authority, sender)
     if not authority and count > 5 and parts[5] and (assigner := value.text(6)):
@@ -46,7 +46,7 @@ def staff_identifier(value: Value, sender: Sender) -> dict[str, Any] | None:
     if not parts[0] or not (text := value.text(1).strip()):
         return None
     count = len(parts)
-    kind = value.text(13) if count > 12 and parts[12] else ""
+    kind = _word(value.text(13)) if count > 12 and parts[12] else ""
     authority = 9 if count > 8 and parts[8] else 0
     if not authority and count > 7 and value.text(8).upper() == "NPI":
         kind = kind or "NPI"
@@ -69,7 +69,7 @@ def organization_identifier(value: Value, sender: Sender) -> dict[str, Any] | No
     text = value.text(10) or value.text(3)
     if not text:
         return None
-    return _identified(value, text, value.text(7), 6 if value.text(6, 1) or value.text(6, 2) else 0, sender)
+    return _identified(value, text, _word(value.text(7)), 6 if value.text(6, 1) or value.text(6, 2) else 0, sender)
 
 
 def organization_name(value: Value, _sender: Sender) -> str | None:
@@ -166,6 +166,11 @@ def _typed(made: dict[str, Any], kind: str, sender: Sender) -> None:
             made["use"] = use.target
     else:
         made["type"] = {"text": kind}
+
+
+def _word(text: str) -> str:
+    """A code without outer and double blanks (FHIR R4 code)."""
+    return " ".join(text.split())
 
 
 def _is_npi(text: str) -> bool:

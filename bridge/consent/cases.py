@@ -1,0 +1,34 @@
+"""Runs consent cases in the format of reference/consent.md: what `consent decide FILE` prints, and what tests are
+written in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.consent.decide import closed, decide
+from bridge.consent.request import Policy, Request
+from bridge.core.decision import Decision
+
+
+def run_case(case: Mapping[str, Any]) -> dict[str, Any]:
+    """Decide one case: `id`, `decision` (permit, deny, redact), `redact_paths`, `obligations`, `rules`, `consents`,
+    `review`.
+
+    Never raises for what a case contains: a case that cannot be read is a deny for review.
+    """
+    decision = closed(lambda: _decide(case))
+    return {
+        "id": case.get("id") if isinstance(case, Mapping) else None,
+        "decision": decision.effect,
+        "redact_paths": list(decision.redact_paths),
+        "obligations": list(decision.obligations),
+        "rules": list(decision.rules),
+        "consents": list(decision.consents),
+        "review": list(decision.review),
+    }
+
+
+def _decide(case: Mapping[str, Any]) -> Decision:
+    policy = Policy.parse(case.get("policy"))
+    return decide(Request.parse(case["request"], policy), case["resource"], case.get("consents") or (), policy)

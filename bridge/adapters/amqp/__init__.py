@@ -1,0 +1,1 @@
+"""RabbitMQ: topology, consuming, publishing. Only `transport` knows the client library."""

@@ -1,0 +1,85 @@
+"""The record of what was decided and what left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from bridge.adapters.store.codec import dump, load, texts
+from bridge.adapters.store.sql import insert, run_many
+from bridge.adapters.store.tables import decisions, disclosures, held, inbox, outbox, referrals
+from bridge.core.rows import DecisionRow, Disclosure
+
+_RELEASE = ("message_id", "stage", "at", "recipient", "patient", "purpose")
+_DECISION = insert("decisions", (*_RELEASE, "entries"))
+_LEFT = ("delivery_id", "at", "recipient", "patient", "resources", "purpose", "consents", "kind")
+_DISCLOSURE = insert("disclosures", _LEFT)
+
+
+def decision(row: DecisionRow) -> tuple[tuple[Any, ...], str]:
+    """What the decisions of one release have alike, and this one's own part as JSON text."""
+    alike = row.message_id, row.stage, row.at, row.recipient, row.patient, row.purpose
+    own = row.resource, row.version, row.effect, row.rules, row.consents, row.redact_paths, row.review
+    return alike, dump(own)
+
+
+def disclosure(row: Disclosure) -> tuple[Any, ...]:
+    return (
+        row.delivery_id, row.at, row.recipient, row.patient, dump(row.resources), row.purpose, dump(row.consents),
+        row.kind,
+    )
+
+
+def flush(
+    connection: Connection, decided: Iterable[tuple[tuple[Any, ...], str]], disclosed: Sequence[tuple[Any, ...]],
+) -> None:
+    """Write both in the order given; neighbouring decisions of one release share one row, a tenth of the writing."""
+    packed = [
+        (*alike, f"[{','.join(own for _, own in group)}]") for alike, group in groupby(decided, key=itemgetter(0))
+    ]
+    run_many(connection, _DECISION, packed)
+    run_many(connection, _DISCLOSURE, disclosed)
+
+
+def select_decisions(connection: Connection, patient: str, message_id: str) -> list[DecisionRow]:
+    """Decisions about this patient, of this message, of both or all; in the order they were taken."""
+    columns = decisions.c
+    query = select(*(columns[name] for name in _RELEASE), columns.entries).order_by(columns.seq)
+    if patient:
+        query = query.where(columns.patient == patient)
+    if message_id:
+        query = query.where(columns.message_id == message_id)
+    rows: Any = connection.execute(query)
+    return [
+        DecisionRow(message, stage, at, recipient, person, resource, version, purpose, effect, tuple(rules),
+                    tuple(consents), tuple(paths), tuple(review))
+        for message, stage, at, recipient, person, purpose, entries in rows
+        for resource, version, effect, rules, consents, paths, review in load(entries)
+    ]
+
+
+def select_disclosures(connection: Connection, patient: str) -> list[Disclosure]:
+    """What left about this patient, in order."""
+    columns = disclosures.c
+    query = select(*(columns[name] for name in _LEFT)).where(columns.patient == patient).order_by(columns.seq)
+    return [
+        Disclosure(delivery, at, recipient, person, texts(resources), purpose, texts(consents), kind)
+        for delivery, at, recipient, person, resources, purpose, consents, kind in connection.execute(query)
+    ]
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """How many rows there are by state; a message that is not finished counts as `inbox.pending`."""
+    found: dict[str, int] = {}
+    for name, column in (("inbox", inbox.c.outcome), ("outbox", outbox.c.state), ("held", held.c.state)):
+        for state, number in connection.execute(select(column, func.count()).group_by(column)):
+            found[f"{name}.{state or 'pending'}"] = number
+    closed = select(referrals.c.closed, func.count()).group_by(referrals.c.closed)
+    for flag, number in connection.execute(closed):
+        found["referrals.closed" if flag else "referrals.open"] = number
+    found["disclosures"] = connection.execute(select(func.count()).select_from(disclosures)).scalar_one()
+    return found

@@ -91,7 +91,7 @@ class Work(Protocol):
                version: str = "", patient: str = "", outputs: Sequence[tuple[str, int]] = (),
                due: datetime | None = None) -> None:
         """Write the outcome on the inbox row (`accepted`, `held`, `retry` with `due`, `rejected`) and what it stored,
-        as (`Type/id`, version)."""
+        as (`Type/id`, version). A retry counts as an attempt."""
 
 
 class Ledger(Protocol):

@@ -62,7 +62,7 @@ def _bundle(kind: str, listed: Sequence[Resource], base: str, timestamp: str) ->
     """The Bundle without requests; an empty one has no entry at all, for FHIR knows no empty list."""
     full = {f"{each['resourceType']}/{each['id']}": _full_url(each, base) for each in listed}
     names = {} if base else full
-    entries = [{"fullUrl": url, "resource": rewrite(each, names)} for url, each in zip(full.values(), listed, strict=True)]
+    entries = [{"fullUrl": url, "resource": rewrite(each, names) if names else each} for url, each in zip(full.values(), listed, strict=True)]
     made: Resource = {"resourceType": "Bundle", "type": kind}
     if timestamp:
         made["timestamp"] = timestamp

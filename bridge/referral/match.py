@@ -20,6 +20,9 @@ NEW = "new"
 """The answer that says: nobody we know."""
 
 
+AHEAD = frozenset({"Consent"})
+"""What may come before its person does: a refusal must count from the first message about them."""
+
 UNKNOWN = "nobody on file has the identifier given; release it when the person is known"
 
 
@@ -41,7 +44,7 @@ def identify(draft: Draft, work: Work, answer: str = "") -> Draft | Held:
         people = {answer}
     if len(people) > 1:
         return _ask("identifiers of one message belong to several persons on file", tuple(sorted(people)))
-    if not people and is_stub(patient):
+    if not people and is_stub(patient) and draft.event not in AHEAD and answer != NEW:
         return _ask(UNKNOWN, ())
     person = people.pop() if people and answer != NEW else draft.patient
     for identifier in strong:

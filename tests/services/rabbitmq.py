@@ -46,7 +46,7 @@ def find_server() -> Path | None:
 
 def _search_path(server: Path) -> str:
     """PATH with the Erlang that lies beside an unpacked server in front."""
-    prefix = server.parents[3] if len(server.parents) > 3 else server
+    prefix = server.parents[4] if len(server.parents) > 4 else server
     beside = [prefix / "usr/bin", prefix / "usr/lib/erlang/bin", *sorted(prefix.glob("usr/lib/erlang/erts-*/bin"))]
     erts = sorted(Path("/usr/lib/erlang").glob("erts-*/bin"))
     return os.pathsep.join(

@@ -1,0 +1,216 @@
+"""Emitted resources: which items an emit has and what their ids are, then what stands in them.
+
+Ids come first for all emits, then bodies, so a reference may point forward. An emit whose `when` or `key` looks into
+another's body waits for it; the order is found when the mapping is compiled, and a circle is an error there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge.core.ids import Ids
+from bridge.language.context import Face
+from bridge.language.presence import ALWAYS, Clauses
+from bridge.language.scope import Scope
+from bridge.language.shape import beside
+from bridge.language.term import Step, Truth
+from bridge.mapping.recall import KEPT, Known, Recall
+
+NO_KEY, TWICE, BAD_ID = "BRG-L104", "BRG-L105", "BRG-L106"
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
+
+Keys = Callable[[Scope], list[str] | None]
+"""(scope) -> the texts of an emit's key, None when one of them is missing."""
+
+
+class Made:
+    """One item of an emit: its identity, the items of the `each` it was made for, and its resource once built."""
+
+    __slots__ = ("body", "id", "items", "known", "ref", "steps")
+
+    def __init__(self, type_: str, id_: str, items: list[list[Any]], steps: tuple[Step, ...]) -> None:
+        self.id, self.items, self.steps = id_, items, steps
+        self.ref = f"{type_}/{id_}"
+        self.body: dict[str, Any] | None = None
+        self.known: Known | None = None
+
+    def enter(self, scope: Scope) -> None:
+        """Make its items the current ones."""
+        slots = scope.slots
+        for step, item in zip(self.steps, self.items, strict=True):
+            slots[step.slot:step.slot + 3] = item
+            scope.step, scope.position = step, item[1]
+
+
+@dataclass(slots=True)
+class Emit:
+    """One compiled emit. `walk` gives the items of its `each` (None: one item), `over` the emit it walks over."""
+
+    name: str
+    face: Face
+    keys: Keys | None
+    walks: list[tuple[Step | None, Callable[[Scope], Any]]] = field(default_factory=list)
+    when: Truth | None = None
+    given_id: Callable[[Scope], list[str]] | None = None
+    head: Callable[[], dict[str, Any]] = dict
+    body: int = 0
+    needs: Clauses = ALWAYS
+    recall: Recall | None = None
+    id_needs: set[tuple[str, str]] = field(default_factory=set)
+    body_needs: set[tuple[str, str]] = field(default_factory=set)
+
+    def identify(self, scope: Scope, ids: Ids) -> None:
+        """Find the items and their ids; those whose `when` does not hold or whose key is empty are left out."""
+        made: dict[tuple[Any, ...], Made] = {}
+        scope.made[self.face.number] = made
+        if not self.walks:
+            scope.step = None
+            self._one(scope, ids, made, (), [])
+        else:
+            self._walk(scope, ids, made, 0)
+
+    def _walk(self, scope: Scope, ids: Ids, made: dict[tuple[Any, ...], Made], depth: int) -> None:
+        if depth == len(self.walks):
+            items = [scope.slots[step.slot:step.slot + 3] for step in self.face.steps]
+            self._one(scope, ids, made, tuple([item[1] for item in items]), items)
+            return
+        step, walk = self.walks[depth]
+        for item in walk(scope):
+            if step is None:
+                item.enter(scope)
+            else:
+                scope.slots[step.slot:step.slot + 3] = item
+                scope.step, scope.position = step, item[1]
+            self._walk(scope, ids, made, depth + 1)
+
+    def _one(self, scope: Scope, ids: Ids, made: dict[tuple[Any, ...], Made], index: tuple[Any, ...], items: list[list[Any]]) -> None:
+        scope.turn += 1
+        if self.recall is None:
+            id_, known = self._id(scope, ids), None
+        else:
+            known = self._known(self.recall, scope, ids)
+            id_ = known.id
+        if id_:
+            one = made[index] = Made(self.face.type, id_, items, self.face.steps)
+            one.known = known
+
+    def _known(self, recall: Recall, scope: Scope, ids: Ids) -> Known:
+        key, memory = recall.key(scope, ids), scope.lasting
+        known: Known | None = memory.get(key)
+        if known is not None:
+            known.repeat(scope)
+            return known
+        said, asked = len(scope.said), len(scope.questions)
+        id_ = self._id(scope, ids)
+        if len(memory) >= KEPT:
+            memory.clear()
+        known = memory[key] = Known(id_, scope.said[said:], scope.questions[asked:])
+        return known
+
+    def _id(self, scope: Scope, ids: Ids) -> str:
+        """The id of the current item; "" when its `when` does not hold or its key is empty."""
+        if self.when is not None and not self.when(scope):
+            return ""
+        if self.given_id is not None:
+            return self._given(scope)
+        assert self.keys is not None
+        keys = self.keys(scope)
+        if keys:
+            return ids.uuid(self.face.type, *keys)
+        scope.where = self.name
+        scope.report("warning", NO_KEY, f"no key for {self.face.type}; it is left out", "its key: field is empty in the message")
+        return ""
+
+    def _given(self, scope: Scope) -> str:
+        assert self.given_id is not None
+        found = self.given_id(scope)
+        id_ = found[0].rpartition("/")[2] if found else ""
+        if not _ID.match(id_):
+            scope.where = self.name
+            scope.report("warning", BAD_ID, f"no usable id for {self.face.type}; it is left out", "letters, digits, - and ., at most 64")
+            return ""
+        return id_
+
+    def fill(self, scope: Scope, cleared: dict[str, tuple[str, ...]]) -> None:
+        """Build the resources of all items."""
+        for made in scope.made[self.face.number].values():
+            known, recall = made.known, self.recall
+            if known is None or recall is None:
+                made.body = self._build(made, scope, cleared)
+                continue
+            refs = recall.refs(scope)
+            made.body = known.body(refs, scope)
+            if made.body is None:
+                said, asked = len(scope.said), len(scope.questions)
+                made.body = self._build(made, scope, cleared)
+                if made.ref not in cleared:
+                    known.keep(refs, made.body, Known("", scope.said[said:], scope.questions[asked:]))
+
+    def _build(self, made: Made, scope: Scope, cleared: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+        parts, coded = scope.plan[self.body]
+        scope.turn += 1
+        scope.null = False
+        if made.steps:
+            made.enter(scope)
+        else:
+            scope.step = None
+        body = self.head()
+        body["id"] = made.id
+        gone: list[str] = []
+        for name, give in parts:
+            value = give(scope)
+            if value is not None:
+                body[name] = value
+            if scope.null:
+                scope.null = False
+                if value is None:
+                    gone.append(name)
+        for name, give in coded:
+            value = give(scope)
+            beside(body, name, value, scope)
+            if scope.null:
+                scope.null = False
+                if value is None:
+                    gone.append(name)
+        if gone:
+            cleared[made.ref] = tuple(gone)
+        return body
+
+
+def schedule(emits: Mapping[str, Emit]) -> list[tuple[str, str]]:
+    """The order of the (`id` or `body`, emit) steps; ids as early as they can be. Raises ValueError with a circle's names."""
+    needs: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for name, emit in emits.items():
+        needs["id", name] = {need for need in emit.id_needs if need != ("id", name)}
+        needs["body", name] = {("id", name), *emit.body_needs}
+    order: list[tuple[str, str]] = []
+    done: set[tuple[str, str]] = set()
+    wanted = [("id", name) for name in emits] + [("body", name) for name in emits]
+    while len(order) < len(wanted):
+        ready = [step for step in wanted if step not in done and needs[step] <= done]
+        if not ready:
+            raise ValueError(", ".join(dict.fromkeys(name for kind, name in wanted if (kind, name) not in done)))
+        ids = [step for step in ready if step[0] == "id"]
+        for step in ids or ready[:1]:
+            order.append(step)
+            done.add(step)
+    return order
+
+
+def gather(emits: Mapping[str, Emit], scope: Scope) -> tuple[dict[str, Any], ...]:
+    """All resources in the order of the file; of two with one id the first stays."""
+    found: dict[str, dict[str, Any]] = {}
+    for emit in emits.values():
+        for made in scope.made[emit.face.number].values():
+            body = made.body
+            if body is None:
+                continue
+            first = found.setdefault(made.ref, body)
+            if first is not body and first != body:
+                scope.where = emit.name
+                scope.step = None
+                scope.report("information", TWICE, f"two {emit.face.type} with one key differ; the first was taken")
+    return tuple(found.values())

@@ -1,0 +1,235 @@
+"""All mappings of a site: found in folders, compiled once, chosen by what a message says it is.
+
+An earlier folder stands before a later one: a mapping, table or set of the same name there replaces the packaged one.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from bridge.core.errors import MappingError
+from bridge.fhir import elements as element_tables
+from bridge.fhir.elements import Elements
+from bridge.language import functions as registry
+from bridge.language.cases import Result
+from bridge.language.scope import Nobody
+from bridge.language.source import Fields
+from bridge.language.syntax import nearest
+from bridge.language.table import CodeSet, Table, read_set, read_table
+from bridge.mapping import lint, trial
+from bridge.mapping.build import Ground, build
+from bridge.mapping.lint import Finding
+from bridge.mapping.program import Program, event
+from bridge.mapping.sender import Answers, Senders
+from bridge.mapping.spec import Spec, extend, read
+
+Folder = Traversable | Path
+FIELDS = "cbo/intake-fields.csv"
+SKIPPED = frozenset({"feeds", "examples", "tables", "sets", "programmes", "golden"})
+"""Folders of `mappings/` that hold no mappings."""
+_TYPES = {"text": "string", "code": "code", "date": "date", "time": "dateTime", "truth": "boolean", "whole": "integer",
+          "number": "decimal", "codes": "code*"}
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Compiled mappings by name, and what they stand on."""
+
+    ground: Ground
+    programs: Mapping[str, Program] = field(default_factory=dict)
+    specs: Mapping[str, Spec] = field(default_factory=dict)
+    folders: tuple[Folder, ...] = ()
+    _by_event: Mapping[tuple[str, str], tuple[Program, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folders: Sequence[Folder] | None = None, elements: Elements | None = None, fields: Fields | None = None) -> Library:
+        """Read and compile everything in the folders (default: the packaged mappings); raises MappingError with all errors.
+
+        `fields` is the field list of partner records; by default `cbo/intake-fields.csv` of the first folder that has it.
+        """
+        places = tuple(folders) if folders else (files("mappings"),)
+        ground = Ground(elements or element_tables.load(), tables(places), sets(places), fields or record_fields(places))
+        specs, order = _specs(places)
+        programs: dict[str, Program] = {}
+        errors: list[str] = []
+        for spec in specs.values():
+            if spec.abstract:
+                continue
+            try:
+                programs[spec.name] = build(extend(spec, specs), ground)
+            except MappingError as error:
+                errors.append(str(error))
+        if errors:
+            raise MappingError("\n".join(dict.fromkeys(errors)))
+        return cls(ground, programs, specs, places, _events(programs, order))
+
+    def choose(self, message: Any, sender: Any = None) -> Program | None:
+        """The mapping for a message by event, record type or resource type; None when there is none.
+
+        Of several for one event the first whose `when:` holds wins; one without `when:` comes last.
+        """
+        language = "hl7v2" if not isinstance(message, dict) else "fhir" if "resourceType" in message else "record"
+        said = event(message).removeprefix("record/")
+        found = self._by_event.get((language, said), ())
+        if len(found) == 1 and found[0].when is None:
+            return found[0]
+        asked = sender or _NOBODY
+        return next((program for program in found if program.fits(message, asked)), None)
+
+    def senders(self, answers: Answers | None = None) -> Senders:
+        """The senders over this library's tables and what people have answered."""
+        return Senders(self.ground.tables, answers)
+
+    def __getitem__(self, name: str) -> Program:
+        """The mapping of this name; raises KeyError."""
+        return self.programs[name]
+
+
+_NOBODY = Nobody(lambda table, code, system="": None)
+"""Asks a file's `when:` before the feed is known."""
+
+
+def _specs(folders: Sequence[Folder]) -> tuple[dict[str, Spec], dict[str, int]]:
+    specs: dict[str, Spec] = {}
+    order: dict[str, int] = {}
+    for number, folder in enumerate(folders):
+        here: dict[str, str] = {}
+        for name, file in walk(folder, (".yaml", ".yml"), SKIPPED):
+            spec = read(file.read_text(encoding="utf-8"), name)
+            if spec is None:
+                continue
+            if spec.name in here:
+                raise MappingError(f"{name}: the mapping `{spec.name}` is in {here[spec.name]} too")
+            here[spec.name] = name
+            if spec.name not in specs:
+                specs[spec.name], order[spec.name] = spec, number
+    return specs, order
+
+
+def _events(programs: Mapping[str, Program], order: Mapping[str, int]) -> dict[tuple[str, str], tuple[Program, ...]]:
+    """Programs by (language, event): earlier folders first, those with a `when:` before the one without."""
+    found: dict[tuple[str, str], list[Program]] = {}
+    for program in programs.values():
+        for event_ in program.events:
+            found.setdefault((program.language, event_), []).append(program)
+    for key, listed in found.items():
+        listed.sort(key=lambda program: (program.when is None, order[program.name]))
+        plain = [program for program in listed if program.when is None]
+        if len(plain) > 1 and order[plain[0].name] == order[plain[1].name]:
+            raise MappingError(f"{plain[1].spec.file}: `{plain[0].name}` and `{plain[1].name}` both read {key[1]}; give one a `when:`")
+    return {key: tuple(listed) for key, listed in found.items()}
+
+
+def walk(folder: Folder, ends: tuple[str, ...], skipped: Iterable[str] = ()) -> Iterator[tuple[str, Folder]]:
+    """(path as people know it, file) of every file with these endings, by name, folders below included."""
+    yield from _walk(folder, folder.name, ends, frozenset(skipped))
+
+
+def _walk(folder: Folder, name: str, ends: tuple[str, ...], skipped: frozenset[str]) -> Iterator[tuple[str, Folder]]:
+    for entry in sorted(folder.iterdir(), key=lambda each: each.name):
+        if entry.name.startswith((".", "_")):
+            continue
+        if entry.is_dir():
+            if entry.name not in skipped:
+                yield from _walk(entry, f"{name}/{entry.name}", ends, skipped)
+        elif entry.name.endswith(ends):
+            yield f"{name}/{entry.name}", entry
+
+
+def tables(folders: Sequence[Folder]) -> dict[str, Table]:
+    """Code tables by name, from `tables/` of each folder; an earlier folder's replaces a later one's."""
+    return {name: read_table(text, file) for name, (file, text) in _csv(folders, "tables").items()}
+
+
+def sets(folders: Sequence[Folder]) -> dict[str, CodeSet]:
+    """Code sets by name, from `sets/` of each folder."""
+    return {name: read_set(text, file) for name, (file, text) in _csv(folders, "sets").items()}
+
+
+def _csv(folders: Sequence[Folder], below: str) -> dict[str, tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = {}
+    for folder in folders:
+        inner = folder / below
+        if not inner.is_dir():
+            continue
+        for name, file in walk(inner, (".csv",)):
+            found.setdefault(file.name.removesuffix(".csv"), (f"{folder.name}/{name}", file.read_text(encoding="utf-8")))
+    return found
+
+
+def record_fields(folders: Sequence[Folder]) -> Fields:
+    """The field list of partner records, from the first folder that has `cbo/intake-fields.csv`."""
+    for folder in folders:
+        file = folder / "cbo" / "intake-fields.csv"
+        if file.is_file():
+            lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip() and not line.startswith("#")]
+            return {row["field"]: _TYPES.get(row["type"], "any") for row in csv.DictReader(lines)}
+    return {}
+
+
+def test(paths: Sequence[Path | str] = (), library: Library | None = None, update: bool = False) -> list[Result]:  # noqa: PT028 - no pytest test
+    """Run inline tests: of these files, folders or mapping names, or of everything; raises MappingError.
+
+    A file or folder outside the library's folders is loaded in front of the packaged mappings.
+    """
+    found, names = _selected(paths, library)
+    return trial.results(found, names, update)
+
+
+def check(paths: Sequence[Path | str] = (), library: Library | None = None) -> list[Finding]:
+    """Lint these files, folders or mapping names, or everything, with unused tables and sets; raises MappingError."""
+    found, names = _selected(paths, library)
+    return lint.lint(found, names) + ([] if names else lint.unused(found))
+
+
+def _selected(paths: Sequence[Path | str], library: Library | None) -> tuple[Library, list[str]]:
+    """(library, names of the mappings meant); none means all."""
+    outside = [_root(Path(path)) for path in paths if Path(path).exists()]
+    home = library or Library.load()
+    fresh = [folder for folder in dict.fromkeys(outside) if all(not _same(folder, known) for known in home.folders)]
+    if fresh:
+        home = Library.load([*fresh, *home.folders], home.ground.elements)
+    names: list[str] = []
+    for path in paths:
+        place = Path(path)
+        if not place.exists():
+            if str(path) not in home.programs:
+                raise MappingError(f"no mapping or file `{path}`\n      {nearest(str(path), home.programs)}")
+            names.append(str(path))
+        elif not any(_same(place, known) for known in home.folders):
+            names += [name for name, program in home.programs.items() if _below(place, program.spec.file, home.folders)]
+    return home, names
+
+
+def _root(path: Path) -> Path:
+    """The mappings folder that a path belongs to: the nearest one above with examples, tables or sets beside it."""
+    start = path if path.is_dir() else path.parent
+    for folder in (start, *start.parents):
+        if any((folder / name).is_dir() for name in ("examples", "tables", "sets")):
+            return folder
+    return start
+
+
+def _same(one: Folder, other: Folder) -> bool:
+    return isinstance(one, Path) and isinstance(other, Path) and one.resolve() == other.resolve()
+
+
+def _below(place: Path, file: str, folders: Sequence[Folder]) -> bool:
+    """Whether a mapping's file (`mappings/adt/visit.yaml`) is this file or in this folder."""
+    for folder in folders:
+        if isinstance(folder, Path) and file.partition("/")[0] == folder.name:
+            full = (folder.parent / file).resolve()
+            if full == place.resolve() or place.resolve() in full.parents:
+                return True
+    return False
+
+
+def functions() -> list[registry.Function]:
+    """Every function of the language, for `mapping functions` and the reference page."""
+    return registry.listed()

@@ -1,0 +1,122 @@
+"""Builds the bridge from settings: the one place that knows every adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pkgutil import iter_modules
+from typing import Any
+
+from pydantic import ValidationError
+
+from bridge import sdk
+from bridge.adapters.store.ledger import open_ledger
+from bridge.core.errors import SettingsError
+from bridge.core.ids import Ids
+from bridge.core.ports import Connector, Ledger
+from bridge.fhir import profile
+from bridge.hl7v2 import dialect
+from bridge.mapping.library import Library
+from bridge.observe.metrics import Metrics
+from bridge.pipeline.bridge import Bridge
+from bridge.referral import register
+from bridge.referral.partner import Partner
+from bridge.settings import PartnerRow, Settings, site_secret
+
+
+def now() -> datetime:
+    """The clock of production."""
+    return datetime.now(UTC)
+
+
+def build(settings: Settings, ledger: Ledger | None = None, clock: Callable[[], datetime] = now) -> Bridge:
+    """The whole line from settings. Opens and upgrades the ledger unless one is given.
+
+    Raises SettingsError or MappingError, with file and place, for anything of ours that is wrong.
+    """
+    mappings = settings.folders("mappings")
+    if ledger is None:
+        ledger = open_ledger(settings.store_url)
+        ledger.upgrade()
+    partners = {row.id: partner(row) for row in settings.partner}
+    ground = register.ground(*(folder / "sets" for folder in mappings))
+    return Bridge(
+        feeds=dialect.load(*(folder / "feeds" for folder in mappings)),
+        mappings=Library.load(mappings),
+        programmes=register.load(*(folder / "programmes" for folder in mappings), ground=ground),
+        partners=partners,
+        profiles=profile.load(*settings.folders("profiles")),
+        ledger=ledger,
+        ids=Ids(site_secret(settings)),
+        clock=clock,
+        metrics=Metrics(),
+        hospital=Partner("hospital", settings.site.name, kind="ehr"),
+        zone=settings.site.zone,
+        fhir_base=settings.site.fhir_base,
+    )
+
+
+def partner(row: PartnerRow) -> Partner:
+    """A row of the settings as the referral layer knows it."""
+    own = [tuple(text.split("|", 1)) for text in row.identifiers]
+    if any(len(one) != 2 for one in own):
+        raise SettingsError(f"partner {row.id}: identifiers are written system|value")
+    return Partner(
+        id=row.id, name=row.name, kind=row.kind, serves=row.serves, counties=row.counties, states=row.states, zips=row.zips,
+        purpose=row.purpose, connector=row.connector, options=row.options, identifiers=tuple((s, v) for s, v in own),
+        no_consent=row.no_consent, formats=row.formats, clearances=row.clearances,
+    )
+
+
+def connector_modules() -> dict[str, tuple[str, str]]:
+    """Connector name -> (module, where it comes from): in-tree folders first, then entry points `sdoh_bridge.connectors`."""
+    import connectors
+
+    found = {}
+    for one in iter_modules(connectors.__path__):
+        if one.ispkg and find_spec(f"connectors.{one.name}.connector"):
+            found[one.name] = (f"connectors.{one.name}.connector", "packaged")
+    for entry in entry_points(group="sdoh_bridge.connectors"):
+        found.setdefault(entry.name, (entry.value, entry.dist.name if entry.dist else "installed"))
+    return found
+
+
+@dataclass(slots=True)
+class Connectors:
+    """Opens a partner's connector when it is first needed, so that a broken one stops one partner, not the bridge."""
+
+    settings: Settings
+    publish: sdk.Publish | None = None
+    _open: dict[str, Connector] = field(default_factory=dict)
+
+    def __call__(self, partner_id: str) -> Connector:
+        if partner_id not in self._open:
+            row = next(one for one in self.settings.partner if one.id == partner_id)
+            self._open[partner_id] = self.make(row)
+        return self._open[partner_id]
+
+    def make(self, row: PartnerRow) -> Connector:
+        """Raises SettingsError naming partner and option when the connector cannot be made."""
+        modules = connector_modules()
+        if row.connector not in modules:
+            raise SettingsError(f"partner {row.id}: no connector {row.connector}; there are {', '.join(sorted(modules))}")
+        module: Any = import_module(modules[row.connector][0])
+        try:
+            options = module.Options(**row.options)
+            made: Connector = module.open(options, sdk.Site(row.id, str(self.settings.state), self.publish))
+        except ValidationError as error:
+            faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
+            raise SettingsError(f"partner {row.id}: connector {row.connector}: {faults}") from None
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+        return made
+
+    def close(self) -> None:
+        """Close every connector that was opened."""
+        for one in self._open.values():
+            one.close()
+        self._open.clear()

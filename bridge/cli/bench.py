@@ -1,0 +1,230 @@
+"""`bench`: how fast, under which conditions, against which yardstick of the same run."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridge.cli import context, show
+
+if TYPE_CHECKING:
+    from bridge.pipeline.bridge import Bridge
+
+HL7 = "x-application/hl7-v2+er7"
+
+
+@click.group("bench")
+def command() -> None:
+    """Benchmarks; each prints its conditions and a yardstick measured in the same run."""
+
+
+def conditions() -> dict[str, Any]:
+    """Machine, interpreter and load, without which a figure says nothing."""
+    return {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count(),
+            "load": [round(one, 2) for one in os.getloadavg()]}
+
+
+def clocked(step: Callable[[], Any], times: int) -> dict[str, float]:
+    """Microseconds of one step: least, median and 99th percentile of many."""
+    for _ in range(max(3, times // 20)):
+        step()
+    taken = []
+    for _ in range(times):
+        started = time.perf_counter()
+        step()
+        taken.append((time.perf_counter() - started) * 1e6)
+    taken.sort()
+    return {"least_us": round(taken[0], 1), "median_us": round(statistics.median(taken), 1), "p99_us": round(taken[int(times * 0.99)], 1)}
+
+
+def memory() -> float:
+    """MiB resident at most so far."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+
+
+def tell(name: str, budget: str, figures: dict[str, Any], as_json: bool) -> None:
+    """Conditions, figures and the budget they are held against."""
+    made = {"bench": name, "conditions": conditions(), "budget": budget, **figures, "memory_mib": memory()}
+    if as_json:
+        show.as_json(made)
+        return
+    show.table(f"bench {name}", ("what", "figure"), [(key, value) for key, value in made.items() if key != "bench"])
+
+
+@command.command("convert")
+@click.argument("file", required=False)
+@click.option("--times", default=2000, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def convert(ctx: click.Context, file: str | None, times: int, as_json: bool) -> None:
+    """Read, map, check and serialise one message; yardsticks: split, python-hl7 and hl7apy parsing it."""
+    body = context.read(file) if file else example("own-a03-basic.hl7")
+    with context.scratch(ctx) as bridge:
+        figures = conversion(body, times, bridge)
+    tell("convert", "0.3 ms for a 10-segment A03 with 8 resources or more", figures, as_json)
+
+
+def conversion(body: bytes, times: int, bridge: Bridge) -> dict[str, Any]:
+    """The figures of `bench convert`."""
+    import orjson
+
+    from bridge.core.draft import Draft
+    from bridge.core.envelope import Envelope
+    from bridge.fhir import bundle
+    from bridge.pipeline.check import check
+    from bridge.pipeline.draft import draft_of
+
+    envelope = Envelope("", "", bridge.clock(), HL7, body)
+
+    def whole() -> bytes:
+        made = draft_of(envelope, bridge)
+        if not isinstance(made, Draft):
+            raise click.UsageError("this message is not converted; see `sdoh-bridge convert`")
+        return orjson.dumps(bundle.collection(check(made, bridge.profiles).resources, base=bridge.fhir_base))
+
+    made = draft_of(envelope, bridge)
+    whole()
+    gc.collect()
+    gc.freeze()
+    figures = clocked(whole, times)
+    found: dict[str, Any] = {
+        "message_bytes": len(body), "resources": len(made.resources) if isinstance(made, Draft) else 0, "bundle_bytes": len(whole()),
+        "whole": figures, "per_second": round(1e6 / figures["median_us"]),
+        "map": clocked(lambda: draft_of(envelope, bridge), times),
+        "check": clocked(lambda: check(made, bridge.profiles), times) if isinstance(made, Draft) else {},
+    }
+    found["yardsticks"] = yardsticks(body)
+    found["ratio_to_split"] = round(figures["median_us"] / found["yardsticks"]["split"]["median_us"], 1)
+    return found
+
+
+def yardsticks(body: bytes) -> dict[str, Any]:
+    """What others need only to parse the same message, in this run."""
+    import hl7apy.parser
+
+    text = body.decode("utf-8", "replace").replace("\r\n", "\r").replace("\n", "\r")
+    made = {"split": clocked(lambda: [line.split("|") for line in text.split("\r")], 500)}
+    try:
+        import hl7
+
+        made["python_hl7_parse"] = clocked(lambda: hl7.parse(text), 100)
+    except ImportError:
+        show.say("python-hl7 is not installed: no yardstick from it")
+    made["hl7apy_parse"] = clocked(lambda: hl7apy.parser.parse_message(text, find_groups=False), 5)
+    return made
+
+
+@command.command("consent")
+@click.option("--consents", default=20, show_default=True)
+@click.option("--times", default=2000, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def consent(consents: int, times: int, as_json: bool) -> None:
+    """One decision for one resource with many consents on file; yardstick: a thousand additions."""
+    from bridge.consent.decide import decide, prepare
+    from bridge.consent.request import Policy, Request
+
+    policy = Policy()
+    asked = Request.parse({"recipient": {"reference": "Organization/pantry"}, "purpose": "TREAT", "action": "disclose",
+                           "at": "2026-11-21T12:00:00Z"}, policy)
+    resource_ = {"resourceType": "ServiceRequest", "id": "1", "status": "active", "intent": "order", "subject": {"reference": "Patient/p"}}
+    listed = [_permit(number) for number in range(consents)]
+    prepared = prepare(listed, policy)
+    figures = {
+        "decision": clocked(lambda: decide(asked, resource_, prepared, policy), times),
+        "prepare_and_decide": clocked(lambda: decide(asked, resource_, prepare(listed, policy), policy), max(20, times // 20)),
+        "yardstick_sum_1000": clocked(lambda: sum(range(1000)), 500),
+    }
+    tell("consent", "0.05 ms per resource with 20 consents", figures, as_json)
+
+
+def _permit(number: int) -> dict[str, Any]:
+    return {
+        "resourceType": "Consent", "id": f"c{number}", "status": "active", "patient": {"reference": "Patient/p"},
+        "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
+        "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IDSCL"}]}],
+        "dateTime": "2026-01-01T00:00:00Z", "policy": [{"uri": "https://example.org/policy"}],
+        "provision": {"type": "permit", "actor": [{
+            "role": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]},
+            "reference": {"reference": "Organization/pantry" if number == 0 else f"Organization/other-{number}"}}]},
+    }
+
+
+@command.command("pipeline")
+@click.option("--messages", default=3000, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def pipeline(ctx: click.Context, messages: int, as_json: bool) -> None:
+    """Inbox to outbox on the embedded default (SQLite, full sync), one process; yardstick: raw SQLite commits in batches."""
+    with TemporaryDirectory(prefix="sdoh-bridge-bench-") as folder:
+        with context.scratch(ctx, f"sqlite:///{folder}/ledger.db") as bridge:
+            figures = through(messages, bridge)
+        figures["yardstick_sqlite_batches_per_second"] = raw_sqlite(Path(folder) / "yardstick.db", messages)
+    tell("pipeline", "1,500 messages a second", figures, as_json)
+
+
+def through(count: int, bridge: Bridge) -> dict[str, Any]:
+    """Store and receive `count` discharges of as many people, each with a need and a referral."""
+    from bridge.observe import log
+    from bridge.pipeline.receive import receive
+    from bridge.roles import BATCH, store
+
+    log.configure(level="error")
+    bodies = discharges(count + BATCH)
+    store(bodies[count:], bridge)
+    receive(bridge.ledger.pending(BATCH, bridge.clock()), bridge)
+    gc.collect()
+    gc.freeze()
+    started = time.perf_counter()
+    for first in range(0, count, BATCH):
+        store(bodies[first:first + BATCH], bridge)
+    stored = time.perf_counter()
+    batches = []
+    while rows := bridge.ledger.pending(BATCH, bridge.clock()):
+        begun = time.perf_counter()
+        receive(rows, bridge)
+        batches.append((time.perf_counter() - begun) * 1e3)
+    ended = time.perf_counter()
+    return {"messages": count, "messages_per_second": round(count / (ended - started)), "store_us": round((stored - started) / count * 1e6),
+            "receive_us": round((ended - stored) / count * 1e6), "batch_p99_ms": round(sorted(batches)[int(len(batches) * 0.99)], 1),
+            "deliveries": sum(value for name, value in bridge.ledger.counts().items() if name.startswith("outbox."))}
+
+
+def discharges(count: int) -> list[tuple[str, bytes, str]]:
+    """One discharge per person, made from the demo's."""
+    text = example("day/02-general-adler-discharge.hl7").decode()
+    return [(HL7, text.replace("G-0002", f"B-{n}").replace("GH1001", f"B{n}").replace("V5001", f"BV{n}").encode(), "") for n in range(count)]
+
+
+def raw_sqlite(path: Path, count: int) -> int:
+    """Rows a second of a bare SQLite table, full sync, a commit per hundred rows of 2 kB."""
+    import sqlite3
+
+    raw = sqlite3.connect(path, isolation_level=None)
+    raw.execute("PRAGMA journal_mode = WAL")
+    raw.execute("PRAGMA synchronous = FULL")
+    raw.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, body BLOB)")
+    started = time.perf_counter()
+    for _ in range(0, count, 100):
+        raw.execute("BEGIN IMMEDIATE")
+        raw.executemany("INSERT INTO rows (body) VALUES (?)", [(b"x" * 2000,)] * 100)
+        raw.execute("COMMIT")
+    taken = time.perf_counter() - started
+    raw.close()
+    return round(count / taken)
+
+
+def example(name: str) -> bytes:
+    """A packaged example."""
+    from importlib.resources import files
+
+    return files("mappings").joinpath("examples", name).read_bytes()

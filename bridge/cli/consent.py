@@ -1,0 +1,25 @@
+"""`consent decide`: ask the filter about cases."""
+
+from __future__ import annotations
+
+import click
+
+from bridge.cli import context, show
+from bridge.cli.check import documents
+
+
+@click.group("consent")
+def command() -> None:
+    """Ask the consent filter."""
+
+
+@command.command("decide")
+@click.argument("file", metavar="FILE")
+@click.option("--json", is_flag=True, expose_value=False, help="JSON lines (always so).")
+def decide(file: str) -> None:
+    """Cases (consents, request, resource, policy), a list or one a line; one JSON line each:
+    id, decision, redact_paths, obligations, rules, consents, review."""
+    from bridge.consent.cases import run_case
+
+    for case in documents(context.read(file)):
+        show.as_line(run_case(case if isinstance(case, dict) else {}))

@@ -1,0 +1,154 @@
+"""`mapping`: test, lint and explain mappings without deploying anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridge.cli import context, show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.mapping.library import Library
+    from bridge.pipeline.bridge import Bridge
+
+JSON = click.option("--json", "as_json", is_flag=True, help="JSON lines.")
+
+
+@click.group("mapping")
+def command() -> None:
+    """Test, lint and explain mappings: files, folders or mapping names; without any, all of them."""
+
+
+@command.command("test")
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@click.option("--update-goldens", is_flag=True, help="Write the golden documents anew.")
+@JSON
+@click.pass_context
+def test(ctx: click.Context, paths: tuple[str, ...], update_goldens: bool, as_json: bool) -> None:
+    """Run the tests inside mapping, programme and feed files."""
+    from bridge.mapping import library
+
+    lib = load(ctx)
+    results = [(str(result), result.name, result.file, list(result.failures)) for result in library.test(paths, lib, update_goldens)]
+    if not paths:
+        results += beside(ctx)
+    failed = [one for one in results if one[3]]
+    for line, name, file, failures in results if as_json else failed:
+        show.as_line({"file": file, "name": name, "passed": not failures, "failures": failures}) if as_json else click.echo(line)
+    show.say(f"{len(results) - len(failed)} passed, {len(failed)} failed")
+    if failed:
+        ctx.exit(1)
+
+
+def beside(ctx: click.Context) -> list[tuple[str, str, str, list[str]]]:
+    """The tests of feed files and programme rows, in the shape of the mappings' results."""
+    from bridge.hl7v2 import dialect
+    from bridge.referral import register
+
+    folders = context.settings(ctx).folders("mappings")
+    found = [(failure, feed.name, feed.file, [failure]) for feed in dialect.load(*(f / "feeds" for f in folders)) for failure in feed.failures()]
+    ground = register.ground(*(folder / "sets" for folder in folders))
+    for row in register.load(*(folder / "programmes" for folder in folders), ground=ground):
+        found += [(f"{row.programme}: {name}: {'; '.join(failures)}", name, row.programme, failures) for name, failures in register.cases(row)]
+    return found
+
+
+@command.command("lint")
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@JSON
+@click.pass_context
+def lint(ctx: click.Context, paths: tuple[str, ...], as_json: bool) -> None:
+    """Unknown elements, missing required ones, lines that nothing reaches, tables that nothing uses."""
+    from bridge.mapping import library
+
+    found = library.check(paths, load(ctx))
+    for one in found:
+        show.as_line({"severity": one.severity, "place": one.place, "text": one.text}) if as_json else click.echo(str(one))
+    show.say(f"{len(found)} findings")
+    if any(one.severity == "error" for one in found):
+        ctx.exit(1)
+
+
+@command.command("explain")
+@click.argument("file", metavar="MESSAGE")
+@click.option("--element", default="", help="Only elements whose path begins so, e.g. Encounter.period.")
+@click.option("--feed", default="", help="The sender's feed file.")
+@JSON
+@click.pass_context
+def explain(ctx: click.Context, file: str, element: str, feed: str, as_json: bool) -> None:
+    """Which element came from which field, and the shape of what stood there; never the value."""
+    from bridge.mapping import explain as explaining
+
+    with context.scratch(ctx) as bridge:
+        for program, message, sender in read(context.read(file), feed, bridge):
+            rows = [one for one in explaining.explain(program, message, sender, bridge.ids) if one.element.startswith(element)]
+            for one in rows if as_json else ():
+                show.as_line({"resource": one.resource.split("/")[0], "element": one.element, "given": one.given, "expression": one.expression,
+                              "place": one.place, "sources": [{"path": s.path, "shape": s.shape} for s in one.sources]})
+            if not as_json:
+                show.table(program.name, ("element", "", "from", "shape", "where"),
+                           [(one.element, "given" if one.given else "-", one.expression or "literal",
+                             ", ".join(f"{s.path} {s.shape}".strip() for s in one.sources), one.place) for one in rows])
+
+
+@command.command("coverage")
+@click.argument("file", metavar="MESSAGE")
+@click.option("--feed", default="", help="The sender's feed file.")
+@JSON
+@click.pass_context
+def coverage(ctx: click.Context, file: str, feed: str, as_json: bool) -> None:
+    """Which fields of these messages were used, and which were not."""
+    from bridge.mapping import coverage as covering
+
+    with context.scratch(ctx) as bridge:
+        for program, message, _ in read(context.read(file), feed, bridge):
+            found = covering.coverage(program, [message])
+            if as_json:
+                show.as_line({"mapping": program.name, "used": found.used, "unused": found.unused, "share": round(found.share, 3)})
+                continue
+            show.table(f"{program.name}: {found.share:.0%} of the filled fields used", ("field not used", "name"),
+                       [(name, covering.named(name) if program.language == "hl7v2" else "") for name in found.unused])
+
+
+@command.command("functions")
+@JSON
+def functions(as_json: bool) -> None:
+    """The functions and methods of the language, with their types."""
+    from bridge.mapping import library
+
+    for one in library.functions():
+        show.as_line({"name": one.name, "signature": one.signature, "text": one.text}) if as_json else click.echo(f"{one.signature}\n    {one.text}")
+
+
+def load(ctx: click.Context) -> Library:
+    """The settings' mappings, compiled; errors name file, line and column."""
+    from bridge.mapping.library import Library
+
+    return Library.load(context.settings(ctx).folders("mappings"))
+
+
+def read(body: bytes, feed: str, bridge: Bridge) -> Iterator[tuple[Any, Any, Any]]:
+    """(mapping, message, sender) of each message of a file that has a mapping; says which have none."""
+    from bridge.core import json
+    from bridge.core.envelope import HL7V2, Envelope
+    from bridge.core.errors import Unreadable
+    from bridge.hl7v2 import message as hl7
+    from bridge.pipeline.read import messages
+
+    for number, (kind, part) in enumerate(messages(body), 1):
+        envelope = Envelope("", feed, bridge.clock(), kind, part)
+        try:
+            raw: Any = hl7.parse(part) if kind == HL7V2 else json.read(part)
+        except Unreadable as error:
+            show.say(f"[{number}] {error.issue}")
+            continue
+        chosen = bridge.feed(envelope, raw if kind == HL7V2 else None)
+        message = chosen.repair(raw) if kind == HL7V2 else raw
+        program = bridge.mappings.choose(message)
+        if program is None:
+            show.say(f"[{number}] no mapping for this event")
+            continue
+        yield program, message, bridge.sender(chosen, message if kind == HL7V2 else None)

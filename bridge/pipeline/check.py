@@ -1,0 +1,46 @@
+"""Every resource against its profile, every message: a claim that does not hold is dropped, a broken resource too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from bridge.core.draft import Draft
+from bridge.core.issue import Issue
+from bridge.fhir.profile import Profiles
+
+Resource = dict[str, Any]
+BROKEN = ("error", "fatal")
+
+
+def check(draft: Draft, profiles: Profiles) -> Draft:
+    """The draft with only resources that are valid R4, each claiming only profiles that it meets.
+
+    What had to go is in `issues`: a lost claim is a warning, a lost resource an error. Conversion never stops for one.
+    """
+    kept, issues = [], list[Issue]()
+    for resource in draft.resources:
+        sound, found = claim(resource, profiles)
+        issues += found
+        if sound is not None:
+            kept.append(sound)
+    return replace(draft, resources=tuple(kept), issues=(*draft.issues, *issues)) if issues else draft
+
+
+def claim(resource: Resource, profiles: Profiles) -> tuple[Resource | None, list[Issue]]:
+    """(the resource with the claims that hold, or None when it is not even R4; what was found)."""
+    found = profiles.check(resource)
+    if not any(issue.severity in BROKEN for issue in found):
+        return resource, found
+    plain = unclaimed(resource)
+    broken = [issue for issue in profiles.check(plain) if issue.severity in BROKEN]
+    if broken:
+        return None, broken
+    return plain, [replace(issue, severity="warning") if issue.severity in BROKEN else issue for issue in found]
+
+
+def unclaimed(resource: Resource) -> Resource:
+    """The resource without meta.profile."""
+    meta = {key: value for key, value in resource.get("meta", {}).items() if key != "profile"}
+    rest = {key: value for key, value in resource.items() if key != "meta"}
+    return {**rest, "meta": meta} if meta else rest

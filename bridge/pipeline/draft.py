@@ -1,0 +1,100 @@
+"""The pure half of the line: bytes to fields to resources. Nothing stored is read here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from bridge.core import json
+from bridge.core.draft import Draft
+from bridge.core.envelope import FHIR, HL7V2, Envelope
+from bridge.core.errors import Unreadable
+from bridge.core.issue import Issue
+from bridge.core.outcome import Rejected
+from bridge.hl7v2 import message as hl7
+from bridge.pipeline.bridge import FEED, Bridge
+from bridge.pipeline.read import CHANNEL
+from bridge.referral import finding, intake
+from bridge.referral.intake import Answer
+
+
+def draft_of(envelope: Envelope, bridge: Bridge) -> Draft | Answer | Rejected:
+    """Read one message and say in FHIR what it says; an Answer for a partner's record, which needs its referral first.
+
+    Rejected holds where and why. Never touches the ledger, so the same bytes always give the same result.
+    """
+    try:
+        if envelope.content_type == HL7V2:
+            return _hl7v2(envelope, bridge)
+        document = json.read(envelope.body)
+    except Unreadable as error:
+        return Rejected((error.issue,))
+    if not isinstance(document, dict):
+        return _refuse("BRG-H011", "", "neither a FHIR resource nor a record", "send one JSON object per message")
+    return _fhir(document, envelope, bridge) if envelope.content_type == FHIR else _record(document)
+
+
+def _hl7v2(envelope: Envelope, bridge: Bridge) -> Draft | Rejected:
+    raw = hl7.parse(envelope.body)
+    feed = bridge.feed(envelope, raw)
+    channel = envelope.headers.get(CHANNEL, "")
+    if channel and (channel not in bridge.hospitals or feed.ehr not in ("", channel)):
+        return _refuse("BRG-M406", "MSH-4", "the sender is not the one whose channel this is",
+                       "publish with the login of the sending hospital, whose feed file names it as ehr", "security")
+    message = feed.repair(raw)
+    sender = bridge.sender(feed, message)
+    program = bridge.mappings.choose(message)
+    if program is None:
+        return _refuse("BRG-M404", "MSH-9", "no mapping for this event",
+                       "add one to mappings/ or stop sending it; the message is kept and can be replayed", "not-supported")
+    draft = program.run(message, sender, bridge.ids)
+    for patient in draft.of_type("Patient"):
+        patient["meta"] = {**patient.get("meta", {}), "source": FEED + feed.name}
+    return replace(draft, issues=(*message.repairs, *draft.issues)) if message.repairs else draft
+
+
+def _fhir(document: dict[str, Any], envelope: Envelope, bridge: Bridge) -> Draft | Rejected:
+    kind = document.get("resourceType")
+    if kind not in ("QuestionnaireResponse", "Consent"):
+        return _refuse("BRG-M405", "resourceType", "only QuestionnaireResponse and Consent are taken in as FHIR",
+                       "send the others as HL7v2, or as a record", "not-supported")
+    if errors := [issue for issue in bridge.profiles.check(document) if issue.severity in ("error", "fatal")]:
+        return Rejected(tuple(errors))
+    if kind == "Consent" and envelope.headers.get(CHANNEL, "") not in ("", *bridge.hospitals):
+        return _refuse("BRG-C002", "Consent", "a recipient cannot record the consent that lets it receive",
+                       "the hospital records the signed form", "security")
+    if kind == "Consent":
+        return _consent(document, envelope, bridge)
+    draft, _ = finding.draft(document, bridge.ids, received=envelope.received.isoformat())
+    errors = [issue for issue in draft.issues if issue.severity in ("error", "fatal")]
+    return Rejected(tuple(errors)) if errors and not draft.patient else draft
+
+
+def _consent(document: dict[str, Any], envelope: Envelope, bridge: Bridge) -> Draft | Rejected:
+    """A Consent as it is, under our id and about our patient: business identifiers say which copies are one (rule S7)."""
+    subject = document.get("patient", {})
+    identifier = subject.get("identifier", {})
+    if not identifier.get("value"):
+        return _refuse("BRG-C001", "Consent.patient", "names no person by identifier",
+                       "give patient.identifier with system and value", "required")
+    patient = bridge.ids.uuid("Patient", f"{identifier.get('system', '')}|{identifier['value']}")
+    # every copy is kept under an id of its own; which copy counts is decided when it is asked (rule S7)
+    own = document.get("identifier") or (
+        [{"system": f"urn:sdoh-bridge:consent:{envelope.feed or 'fhir'}", "value": document["id"]}] if document.get("id") else [])
+    consent = {
+        **document, "id": bridge.ids.uuid("Consent", patient, envelope.id),
+        "patient": {"reference": f"Patient/{patient}", "identifier": identifier},
+        **({"identifier": own} if own else {}),
+    }
+    person = {"resourceType": "Patient", "id": patient, "identifier": [identifier], "meta": {"tag": [{"code": "stub"}]}}
+    at = str(document.get("dateTime") or envelope.received.isoformat())
+    return Draft((person, consent), "Consent", at, "consent", "", patient)
+
+
+def _record(document: dict[str, Any]) -> Answer | Rejected:
+    read = intake.read(document)
+    return read if isinstance(read, Answer) else Rejected(tuple(read))
+
+
+def _refuse(code: str, where: str, text: str, hint: str, kind: str = "structure") -> Rejected:
+    return Rejected((Issue("error", code, where, text, hint, kind),))

@@ -1,0 +1,232 @@
+"""Hand deliveries to their connectors, the decision taken again at that very moment."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import orjson
+
+from bridge.consent.release import release as cut
+from bridge.core.decision import Decision
+from bridge.core.delivery import Delivery, Receipt
+from bridge.core.envelope import FHIR, HL7V2
+from bridge.core.errors import BridgeError, Transient
+from bridge.core.issue import Issue
+from bridge.core.ports import Connector, Work
+from bridge.core.rows import Disclosure, Outgoing
+from bridge.fhir import bundle
+from bridge.fhir.reference import rewrite
+from bridge.hl7v2.build import write
+from bridge.observe.log import logger
+from bridge.pipeline.bridge import Bridge
+from bridge.pipeline.check import claim
+from bridge.pipeline.fault import fault_issue
+from bridge.pipeline.refer import ref_of
+from bridge.pipeline.release import decisions, policy_for, withheld
+from bridge.referral import answer
+from bridge.referral.partner import Partner
+
+Resource = dict[str, Any]
+STATES = ("sent", "retry", "refused")
+LONG = 60.0
+"""Seconds before a connector that broke is tried again."""
+EHR = "ehr"
+"""The kind of a partner that is a hospital's EHR."""
+OWN = ("Task", "ServiceRequest")
+"""Resources that exist for one recipient only and keep their id, because answers quote it."""
+
+ADDRESS = {"Task": ("identifier", "requester"), "ServiceRequest": ("identifier",)}
+"""What makes a referral answerable and goes to every recipient: the reference to quote, and who asks (SDOHCC Task.requester
+is 1..1; the allow-lists keep the same organisation in ServiceRequest.requester)."""
+
+ASKED = {
+    "Task": ("identifier", "requester", "owner", "code", "authoredOn", "statusReason", "businessStatus"),
+    "ServiceRequest": ("identifier", "requester", "performer", "category", "authoredOn"),
+}
+"""The same for the hospital that asked: what it said itself, and why it was declined."""
+
+WITHHELD = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "masked"}]}
+MASKED = {"name": [WITHHELD], "_gender": WITHHELD}
+"""What US Core Patient 7.0.0 demands and a recipient may not see (US Core, "Missing Data")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A delivery that may leave, with what has to be written down once it has."""
+
+    row: Outgoing
+    delivery: Delivery
+    disclosure: Disclosure
+
+
+def send(rows: Sequence[Outgoing], bridge: Bridge, connector: Callable[[str], Connector]) -> Counter[str]:
+    """Send outbox rows in order; counts by state (sent, withheld, retry, refused).
+
+    Decisions are recorded before anything leaves, receipts and disclosures after. A crash between the two sends again
+    under the same id. One that must wait keeps the later ones of the same patient and recipient back. A row that we
+    cannot render is refused by itself, a connector that breaks keeps its own partner waiting: neither stops the others.
+    """
+    counts: Counter[str] = Counter()
+    ready: dict[str, list[Ready]] = {}
+    with bridge.ledger.work() as work:
+        for row in rows:
+            state, made = _prepared(row, work, bridge)
+            if isinstance(made, Ready):
+                ready.setdefault(row.recipient, []).append(made)
+            else:
+                work.settle(row.id, state, made)
+                counts[state] += 1
+                bridge.metrics.deliveries.labels(row.recipient, row.kind, state).inc()
+    for recipient, batch in ready.items():
+        counts.update(_record(batch, _handed(recipient, batch, connector), bridge))
+    return counts
+
+
+def _prepared(row: Outgoing, work: Work, bridge: Bridge) -> tuple[str, Ready | str]:
+    """What `prepare` says with the state it means; a fault of ours refuses the row, named by type and place."""
+    try:
+        with work.savepoint():
+            return "withheld", prepare(row, work, bridge)
+    except Transient:
+        raise
+    except Exception as error:  # noqa: BLE001 - one row must not stop the others; it can be sent again by a replay
+        issue = fault_issue(error)
+        logger().error("delivery_failed", delivery=row.id, recipient=row.recipient, kind=row.kind, error=issue.text)
+        return "refused", f"{issue.code} {issue.text}"
+
+
+def _handed(recipient: str, batch: Sequence[Ready], connector: Callable[[str], Connector]) -> list[Receipt]:
+    """One receipt for each delivery, in order; what a connector breaks of its contract means another try."""
+    deliveries = [one.delivery for one in batch]
+    after, why = LONG, "the connector gave no receipt for each delivery"
+    try:
+        receipts = connector(recipient).deliver(deliveries)
+        if [one.id for one in receipts] == [one.id for one in deliveries]:
+            return [one if one.state in STATES else Receipt(one.id, "retry", "the connector gave an unknown receipt", LONG)
+                    for one in receipts]
+    except Transient as error:
+        after, why = error.after, str(error)
+    except BridgeError as error:
+        why = f"{error.code} {error}"
+    except Exception as error:  # noqa: BLE001 - a partner's connector must not stop the others; its text may quote
+        why = fault_issue(error).text
+    logger().warning("connector_failed", recipient=recipient, count=len(batch), error=why)
+    return [Receipt(one.id, "retry", why, after) for one in deliveries]
+
+
+def prepare(row: Outgoing, work: Work, bridge: Bridge) -> Ready | str:
+    """Decide again, redact, project and render one row; a text says why it may not leave."""
+    partner = bridge.partners.get(row.recipient)
+    if partner is None:
+        return "the partner is no longer in the settings"
+    decided = decisions(row, "send", work, bridge)
+    if why := withheld(decided):
+        return why
+    leaving = payload(decided, partner, bridge)
+    if isinstance(leaving, str):
+        return leaving
+    key = bridge.ids.pairwise(partner.id, "Patient", row.patient)
+    if row.kind == "oru":
+        body, kind = oru(row, leaving, partner, bridge), HL7V2
+        if isinstance(body, Issue):
+            return str(body)
+    else:
+        body, kind = orjson.dumps(bundle.collection(own_names(leaving, partner, bridge), base=bridge.fhir_base)), FHIR
+    consents = tuple(sorted({one for _, decision in decided for one in decision.consents}))
+    disclosure = Disclosure(row.id, bridge.clock().isoformat(), partner.id, row.patient,
+                            tuple(ref_of(resource) for resource, decision in decided if decision.effect != "deny"),
+                            partner.purpose, consents, row.kind)
+    return Ready(row, Delivery(row.id, partner.id, row.kind, kind, body, key, row.referral), disclosure)
+
+
+def payload(decided: Sequence[tuple[Resource, Decision]], partner: Partner, bridge: Bridge) -> list[Resource] | str:
+    """What this partner may see, redacted and projected for its kind, each resource still valid R4; or why not."""
+    leaving, policy = [], policy_for(partner, bridge)
+    for resource, decision in decided:
+        shown = cut(resource, decision, partner.kind, policy=policy)
+        if shown is None:
+            continue
+        sound, _ = claim(_addressed(shown, resource, partner, bridge), bridge.profiles)
+        if sound is None:
+            return f"profile: the {resource['resourceType']} that is left is no valid R4"
+        leaving.append({key: value for key, value in sound.items() if key != "text"})
+    return leaving
+
+
+def _addressed(shown: Resource, resource: Resource, partner: Partner, bridge: Bridge) -> Resource:
+    """The projected copy with what addresses it, the profiles that it may still meet, and a hospital's own numbers."""
+    kind = resource["resourceType"]
+    carried = (ASKED if partner.kind == EHR else ADDRESS).get(kind, ())
+    shown = {**shown, **{name: resource[name] for name in carried if name in resource}}
+    if kind == "Patient":
+        shown = {**shown, **_known_as(resource, partner, bridge)}
+        for element, masked in MASKED.items():
+            if element not in shown and element.lstrip("_") not in shown:
+                shown[element] = masked
+    if profiles := resource.get("meta", {}).get("profile"):
+        shown["meta"] = {**shown.get("meta", {}), "profile": profiles}
+    return {name: value for name, value in shown.items() if value not in ([], {})}
+
+
+def _known_as(patient: Resource, partner: Partner, bridge: Bridge) -> Resource:
+    """The numbers under which a partner knows the person: a hospital its own ones, everybody else one made for them."""
+    if partner.kind == EHR:
+        own = set(bridge.ehr(partner).systems.values())
+        return {"identifier": [one for one in patient.get("identifier", ()) if not own or one.get("system") in own]}
+    key = bridge.ids.pairwise(partner.id, "Patient", patient["id"])
+    return {"identifier": [{"system": f"urn:sdoh-bridge:patient:{partner.id}", "value": key}]}
+
+
+def own_names(leaving: Sequence[Resource], partner: Partner, bridge: Bridge) -> list[Resource]:
+    """The resources under ids that only this partner knows, without a reference to what it does not get."""
+    names = {ref_of(one): f"{one['resourceType']}/{_own_id(one, partner, bridge)}" for one in leaving}
+    return [{**rewrite(_closed(one, names), names), "id": names[ref_of(one)].split("/")[1]} for one in leaving]
+
+
+def _own_id(resource: Resource, partner: Partner, bridge: Bridge) -> str:
+    if resource["resourceType"] in OWN:
+        return str(resource["id"])
+    return bridge.ids.pairwise(partner.id, resource["resourceType"], resource["id"])
+
+
+def _closed(value: Any, within: dict[str, str]) -> Any:
+    """The same value without literal references that lead out of the bundle; a logical identifier may stay."""
+    if isinstance(value, list):
+        return [kept for one in value if (kept := _closed(one, within)) not in ({}, [])]
+    if not isinstance(value, dict):
+        return value
+    if isinstance(value.get("reference"), str) and value["reference"] not in within and not value["reference"].startswith("#"):
+        value = {"identifier": value["identifier"]} if "identifier" in value else {}
+    return {key: kept for key, one in value.items() if (kept := _closed(one, within)) not in ({}, [])}
+
+
+def oru(row: Outgoing, leaving: Sequence[Resource], partner: Partner, bridge: Bridge) -> bytes | Issue:
+    """The same content as HL7v2 ORU^R01, for engines that do not read FHIR (reference/hl7v2.md a7b)."""
+    by_type: dict[str, list[Resource]] = {}
+    for one in leaving:
+        by_type.setdefault(one["resourceType"], []).append(one)
+    made = answer.oru(
+        by_type["Task"][0], by_type["ServiceRequest"][0], by_type["Patient"][0], by_type.get("Procedure", []),
+        by_type.get("Observation", []), bridge.ehr(partner), control_id=row.id.replace("-", "")[:20], at=bridge.clock())
+    return made if isinstance(made, Issue) else write(made)
+
+
+def _record(batch: Sequence[Ready], receipts: Sequence[Receipt], bridge: Bridge) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    with bridge.ledger.work() as work:
+        for one, receipt in zip(batch, receipts, strict=True):
+            counts[receipt.state] += 1
+            bridge.metrics.deliveries.labels(one.row.recipient, one.row.kind, receipt.state).inc()
+            if receipt.state == "sent":
+                work.settle(one.row.id, "sent")
+                work.disclosed(one.disclosure)
+            elif receipt.state == "retry":
+                pause = timedelta(seconds=receipt.after * 2 ** min(one.row.attempts, 7))
+                work.settle(one.row.id, "waiting", receipt.why, bridge.clock() + pause)
+            else:
+                work.settle(one.row.id, "refused", receipt.why)
+    return counts

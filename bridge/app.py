@@ -107,7 +107,7 @@ class Connectors:
         module: Any = import_module(modules[row.connector][0])
         try:
             options = module.Options(**row.options)
-            made: Connector = module.open(options, sdk.Site(row.id, str(self.settings.state), self.publish))
+            made: Connector = module.connect(options, sdk.Site(row.id, str(self.settings.state), self.publish))
         except ValidationError as error:
             faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
             raise SettingsError(f"partner {row.id}: connector {row.connector}: {faults}") from None

@@ -4,7 +4,7 @@ A connector is a folder in `connectors/` (or an entry point `sdoh_bridge.connect
 
     NAME: str                                     the name used in `partner.connector`
     class Options(sdk.Options): ...               its options, checked when the settings are read
-    def open(options: Options, site: sdk.Site) -> sdk.Connector
+    def connect(options: Options, site: sdk.Site) -> sdk.Connector
 
 `deliver` gets deliveries that are decided, redacted and projected already, and returns one receipt each, in order.
 Sending the same delivery id twice must have one effect at the partner.

@@ -36,6 +36,8 @@ class Section(BaseModel):
 
 
 class Site(Section):
+    """Who we are: name, state folder, secret, zone, and the base of our fullUrls."""
+
     name: str = "sdoh-bridge"
     state: str = "var"
     secret_file: str = ""
@@ -51,16 +53,22 @@ class Site(Section):
 
 
 class Store(Section):
+    """Where the ledger is; empty means SQLite in the state folder."""
+
     url: str = ""
 
 
 class Broker(Section):
+    """RabbitMQ, if there is one; the password comes from a file."""
+
     url: str = ""
     password_file: str = ""
     management: str = ""
 
 
 class Web(Section):
+    """Where health and metrics are served."""
+
     listen: str = "127.0.0.1:8080"
 
 

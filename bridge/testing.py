@@ -41,7 +41,7 @@ def connector_faults(name: str, options: str = "{}") -> list[str]:
     module: Any = import_module(modules[name][0])
     deliveries = examples(Path(module.__file__).parent / "examples")
     with TemporaryDirectory() as state:
-        connector = module.open(module.Options(**json.loads(options)), sdk.Site("example", state, Broker()))
+        connector = module.connect(module.Options(**json.loads(options)), sdk.Site("example", state, Broker()))
         first, second = connector.deliver(deliveries), connector.deliver(deliveries)
         faults = [] if connector.deliver([]) == [] else ["an empty batch must give no receipt"]
         connector.close()

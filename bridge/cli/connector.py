@@ -47,12 +47,9 @@ class Partner:
         """Close what was opened."""
 
 
-def open_connector(options: Options, site: sdk.Site) -> sdk.Connector:
+def connect(options: Options, site: sdk.Site) -> sdk.Connector:
     """A connector for one partner."""
     return Partner(options)
-
-
-open = open_connector  # noqa: A001
 '''
 
 

@@ -116,7 +116,8 @@ def tell(path: str, found: dict[str, Any]) -> None:
     for text in (*found["questions"], *found["waiting"]):
         click.echo(f"  question: {text}")
     for one in found["referrals"]:
-        click.echo(f"  referral {one['reference']} {one['programme']} {one['need']} -> {one['recipient']}: {one['status']}, contact by {one['due'] or '-'}")
+        click.echo(f"  referral {one['reference']} {one['programme']} {one['need']} -> {one['recipient']}: {one['status']}, "
+                   f"contact by {one['due'] or '-'}")
     for one in found["recipients"]:
         sent = ", ".join(entry["resource"]["resourceType"] for entry in one.get("payload", {}).get("entry", ())) \
             if isinstance(one.get("payload"), dict) else one["kind"]

@@ -45,7 +45,7 @@ class CodeRule:
 
 
 @dataclass(frozen=True, slots=True)
-class DataRule:
+class InstanceRule:
     """One provision.data: which instance, and what it means (`instance`, `related`, `dependents`, `authoredby`)."""
 
     meaning: str
@@ -60,7 +60,7 @@ class Criteria:
     classes: CodeRule | None = None
     codes: CodeRule | None = None
     period: Span | None = None
-    data: tuple[DataRule, ...] | None = None
+    data: tuple[InstanceRule, ...] | None = None
 
     @property
     def empty(self) -> bool:
@@ -99,7 +99,7 @@ def read(provision: Mapping[str, Any], zone: ZoneInfo, base: str, contained: Map
         classes=_codes(provision["class"], labeller.terms) if provision.get("class") else None,
         codes=_codes(concepts, labeller.terms) if provision.get("code") else None,
         period=moment.period(period, zone) if period else None,
-        data=tuple(DataRule(each.get("meaning") or "", named(each.get("reference") or {}, base, contained)) for each in data)
+        data=tuple(InstanceRule(each.get("meaning") or "", named(each.get("reference") or {}, base, contained)) for each in data)
         if data
         else None,
     )
@@ -153,7 +153,7 @@ def match(criteria: Criteria, unit: Unit, permit: bool, terms: Terms) -> bool:
         return False
     if criteria.data is None:
         return True
-    return any(_data_matches(rule, unit, permit) for rule in criteria.data)  # M9
+    return any(_instance_matches(rule, unit, permit) for rule in criteria.data)  # M9
 
 
 def _label_matches(rule: LabelRule, unit: Unit, permit: bool, terms: Terms) -> bool:
@@ -220,7 +220,7 @@ def _time_matches(period: Span, unit: Unit, permit: bool) -> bool:
     return any(first <= period[1] and period[0] <= last for group in groups for first, last in group)
 
 
-def _data_matches(rule: DataRule, unit: Unit, permit: bool) -> bool:
+def _instance_matches(rule: InstanceRule, unit: Unit, permit: bool) -> bool:
     if rule.who.empty:
         return not permit
     subject, keys = unit.subject, rule.who.keys

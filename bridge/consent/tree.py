@@ -183,7 +183,7 @@ EMERGENCY = {"type": PERMIT, "purpose": [{"system": ACT_REASON, "code": "ETREAT"
 
 def read(consent: Mapping[str, Any], policy: Policy, labeller: Labeller) -> Tree:
     """The tree of one Consent (B1); raises TooLargeError, or what a malformed resource makes Python raise."""
-    base, emergency = _base(consent, labeller.terms)
+    base, emergency = _policy_rule(consent, labeller.terms)
     provision = consent.get("provision")
     more = [EMERGENCY] if emergency else []
     if not provision and not base:
@@ -211,7 +211,7 @@ def read(consent: Mapping[str, Any], policy: Policy, labeller: Labeller) -> Tree
     return Tree(root if root.kids else None, False, _has_permit(root))
 
 
-def _base(consent: Mapping[str, Any], terms: Terms) -> tuple[str, bool]:
+def _policy_rule(consent: Mapping[str, Any], terms: Terms) -> tuple[str, bool]:
     """The base policy (permit, deny or "") and whether it is emergency only (B1)."""
     known = terms.facts["base_policies"]
     found = set[str]()

@@ -17,7 +17,11 @@ Resource = dict[str, Any]
 
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
-ORDER = ["MessageHeader", "Organization", "Location", "Practitioner", "PractitionerRole", "HealthcareService", "Endpoint", "Device", "Patient", "RelatedPerson", "Group", "Coverage", "Encounter", "QuestionnaireResponse", "Observation", "Condition", "Goal", "Consent", "ServiceRequest", "Task", "Procedure", "Provenance"]
+ORDER = """MessageHeader Organization Location Practitioner PractitionerRole HealthcareService Endpoint Device Patient
+
+RelatedPerson Group Coverage Encounter QuestionnaireResponse Observation Condition Goal Consent ServiceRequest Task
+
+Procedure Provenance""".split()
 """Referred to before referring, as far as types can say; other types follow by name."""
 
 RANK = {name: rank for rank, name in enumerate(ORDER)}

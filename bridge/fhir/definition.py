@@ -14,7 +14,7 @@ import yaml
 from bridge.core.errors import SettingsError
 from bridge.fhir.elements import Elements, load
 from bridge.fhir.rules import Rules, both
-from bridge.fhir.schema import Base, Schema
+from bridge.fhir.schema import R4, Schema
 
 Folder = Path | Traversable
 
@@ -33,7 +33,7 @@ class Profile:
     overlay: Schema
 
 
-def read(folders: Sequence[Folder]) -> tuple[Elements, Base, dict[str, Profile]]:
+def read(folders: Sequence[Folder]) -> tuple[Elements, R4, dict[str, Profile]]:
     """R4 with its invariants, and the packaged profiles with those of `folders`, by URL.
 
     Raises SettingsError for a file that does not fit the vocabulary.
@@ -56,12 +56,12 @@ def read(folders: Sequence[Folder]) -> tuple[Elements, Base, dict[str, Profile]]
     for profile in profiles.values():
         if profile.parent and profile.parent not in profiles:
             raise SettingsError(f"profile {profile.name}: its parent {profile.parent} is in none of the folders")
-    return elements, Base(elements, additions), profiles
+    return elements, R4(elements, additions), profiles
 
 
 def _yaml(file: Folder) -> Any:
     try:
-        return yaml.load(file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+        return yaml.load(file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}  # noqa: S506 - both are safe loaders
     except yaml.YAMLError as error:
         raise SettingsError(f"{file}: not YAML: {error}") from error
 
@@ -84,7 +84,7 @@ def _profiles(folder: Folder, elements: Elements, sets: Mapping[str, Any]) -> It
 
 
 def _invariants(rules: Rules, facts: Mapping[str, Any]) -> dict[str, list[Schema]]:
-    """Base R4 invariants by type or backbone path."""
+    """R4 R4 invariants by type or backbone path."""
     return {path: [rules.invariant(path, each) for each in fact["invariants"]] for path, fact in facts.items()}
 
 

@@ -18,7 +18,7 @@ from bridge.fhir.definition import Profile, read
 from bridge.fhir.elements import Elements
 from bridge.fhir.finding import findings, issue
 from bridge.fhir.reference import kind_of, local, rewrite, strings
-from bridge.fhir.schema import Base, Schema
+from bridge.fhir.schema import R4, Schema
 
 Resource = dict[str, Any]
 
@@ -33,7 +33,7 @@ class Profiles:
 
     __slots__ = ("_base", "_claims", "_elements", "_ready", "by_url")
 
-    def __init__(self, elements: Elements, base: Base, profiles: Mapping[str, Profile]) -> None:
+    def __init__(self, elements: Elements, base: R4, profiles: Mapping[str, Profile]) -> None:
         self.by_url = profiles
         self._elements = elements
         self._base = base

@@ -62,7 +62,7 @@ def bound(kind: str, systems: Systems, note: Schema) -> Schema:
     return {"enum": codes, "x": note} if codes else {}
 
 
-class Base:
+class R4:
     """Builds the `$defs` that a resource type reaches. `additions` are schemas of ours by type or path (invariants)."""
 
     def __init__(self, elements: Elements, additions: dict[str, list[Schema]]) -> None:

@@ -8,9 +8,11 @@ from typing import IO, Any
 
 import structlog
 
-ALLOWED = frozenset(
-    ["event", "level", "timestamp", "role", "message", "feed", "trigger", "outcome", "issues", "mapping", "version", "resources", "referrals", "released", "withheld", "questions", "key", "delivery", "recipient", "kind", "state", "error", "code", "where", "count", "attempts", "seconds", "rate", "batch", "shard", "exchange", "queue", "reason", "port", "listen", "steps", "plan", "mode", "programme", "url_scheme", "table"]
-)
+ALLOWED = frozenset("""
+    event level timestamp role message feed trigger outcome issues mapping version resources referrals released
+    withheld questions key delivery recipient kind state error code where count attempts seconds rate batch shard
+    exchange queue reason port listen steps plan mode programme url_scheme table
+""".split())
 """The only keys that reach a sink; anything else is dropped and counted in `dropped`, so a new key is a decision."""
 
 

@@ -10,7 +10,17 @@ from bridge.referral.intake import Answer
 from bridge.referral.respond import ABOUT, apply
 from bridge.referral.rows import by
 from bridge.referral.terms import (
-    HEALTH_CONCERN, PARTNER, RECORD, REFERENCE, SDOH_CONDITION, TASK_CODE, TEMPORARY, US_CORE, US_CORE_CATEGORY, VERIFICATION, concept,
+    HEALTH_CONCERN,
+    PARTNER,
+    RECORD,
+    REFERENCE,
+    SDOH_CONDITION,
+    TASK_CODE,
+    TEMPORARY,
+    US_CORE,
+    US_CORE_CATEGORY,
+    VERIFICATION,
+    concept,
 )
 
 Resource = dict[str, Any]

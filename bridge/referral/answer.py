@@ -60,7 +60,7 @@ def oru(
         segments.append(_pv1(encounter, ehr))
     segments.append(_obr(task, request, final))
     status = "F" if final else "P"
-    contents = [*_about(task, request), *(one for given in procedures for one in _service(given)),
+    contents = [*_about(task, request), *(one for given in procedures for one in _given(given)),
                 *(one for each in observations for one in _observed(each))]
     for index, (identity, type_, value, unit, when, state) in enumerate(contents, 1):
         segments.append(["OBX", str(index), type_, identity, None, value, unit, None, None, None, None,
@@ -95,7 +95,7 @@ def _about(task: Mapping[str, Any], request: Mapping[str, Any]) -> Iterable[_Lin
         yield _line("note", note.get("text", ""), when=note.get("time", ""))
 
 
-def _service(procedure: Mapping[str, Any]) -> Iterable[_Line]:
+def _given(procedure: Mapping[str, Any]) -> Iterable[_Line]:
     period = procedure.get("performedPeriod", {})
     when = procedure.get("performedDateTime") or period.get("start", "")
     yield _line("service", _concept(procedure.get("code", {})), when=when, state="F")

@@ -151,7 +151,7 @@ def _requester(draft: Draft, hospital: Partner, ids: Ids) -> Resource:
 def _request(
     draft: Draft, opening: Opening, id_: str, requester: Resource, due: str, ids: Ids, label: str,
 ) -> Resource:
-    code, text = opening.row.service or _service(opening.need)
+    code, text = opening.row.service or _procedure(opening.need)
     category = opening.need or opening.row.category
     made: Resource = {
         "resourceType": "ServiceRequest", "id": id_, "meta": {"profile": [SDOH_REQUEST]},
@@ -187,7 +187,7 @@ def _task(
     }
 
 
-def _service(need: str) -> tuple[str, str]:
+def _procedure(need: str) -> tuple[str, str]:
     """The SNOMED CT procedure to ask for, and our words for it, by need."""
     table = by("programmes/need-to-service.csv", "need")
     row = table.get(need) or table["sdoh-category-unspecified"]

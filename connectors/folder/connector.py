@@ -46,6 +46,6 @@ class Folder:
         return sdk.Receipt(delivery.id, "sent")
 
 
-def open(options: Options, site: sdk.Site) -> sdk.Connector:
+def connect(options: Options, site: sdk.Site) -> sdk.Connector:
     """A connector for one partner."""
     return Folder(options, site)

@@ -46,6 +46,6 @@ class Queue:
         return sdk.Message(delivery.id, EXCHANGE, key, delivery.body, delivery.content_type, headers)
 
 
-def open(options: Options, site: sdk.Site) -> sdk.Connector:
+def connect(options: Options, site: sdk.Site) -> sdk.Connector:
     """A connector for one partner; raises ValueError when there is no broker."""
     return Queue(options, site)

@@ -28,12 +28,16 @@ stop counts for all in the prefetch window, so the limit is far above what resta
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
+    """A durable exchange of type topic, direct or fanout."""
+
     name: str
     kind: str
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
+    """A durable quorum queue, with one active consumer at a time or many."""
+
     name: str
     single_active: bool = False
 
@@ -45,6 +49,8 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
+    """Messages of this exchange with this key go to this queue."""
+
     exchange: str
     queue: str
     key: str
@@ -77,6 +83,8 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
+    """All of it, in the order in which it is declared."""
+
     exchanges: tuple[Exchange, ...]
     queues: tuple[Queue, ...]
     bindings: tuple[Binding, ...]

@@ -35,6 +35,7 @@ def _other(value: Any) -> Any:
 
 
 def load(text: str) -> Any:
+    """JSON text of a column as a value."""
     return orjson.loads(text)
 
 
@@ -74,15 +75,18 @@ def join(body: str, meta: str, version: int) -> dict[str, Any]:
 
 
 def dump_issues(issues: Iterable[Issue]) -> str:
+    """Issues as a column of JSON lists."""
     rows = [(one.severity, one.code, one.where, one.text, one.hint, one.kind) for one in issues]
     return dump(rows) if rows else "[]"
 
 
 def load_issues(text: str) -> tuple[Issue, ...]:
+    """The issues of such a column."""
     return () if text == "[]" else tuple(Issue(*row) for row in orjson.loads(text))
 
 
 def texts(text: str) -> tuple[str, ...]:
+    """A column that holds a JSON list of texts."""
     return () if text == "[]" else tuple(orjson.loads(text))
 
 
@@ -94,6 +98,7 @@ def micros(moment: datetime) -> int:
 
 
 def moment(value: int) -> datetime:
+    """Microseconds since 1970 as a moment in UTC."""
     return _EPOCH + value * _MICROSECOND
 
 

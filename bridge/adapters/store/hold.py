@@ -32,6 +32,7 @@ _ANSWER = insert("answers", ("feed", "code_table", "system", "code", "target", "
 
 
 def row(item: HeldItem) -> tuple[Any, ...]:
+    """The columns of an entry. Raises ValueError for a state that is none."""
     if item.state not in STATES:
         raise ValueError(f"an entry of the work list is {', '.join(sorted(STATES))}")
     return (
@@ -89,6 +90,7 @@ def save_answer(connection: Connection, *values: str) -> None:
 
 
 def select_answers(connection: Connection) -> dict[tuple[str, str, str, str], str]:
+    """Target code by (feed, table, system, code)."""
     columns = answers.c
     query = select(columns.feed, columns.code_table, columns.system, columns.code, columns.target)
     return {(feed, table, system, code): target for feed, table, system, code, target in connection.execute(query)}

@@ -133,6 +133,7 @@ def _envelope(seq: int, envelope: Envelope) -> tuple[Any, ...]:
 
 
 def attempt(connection: Connection, ids: Sequence[str]) -> None:
+    """Count one more attempt of each."""
     run(connection, _ATTEMPT, list(ids))
 
 

@@ -28,6 +28,7 @@ def decision(row: DecisionRow) -> tuple[tuple[Any, ...], str]:
 
 
 def disclosure(row: Disclosure) -> tuple[Any, ...]:
+    """The columns of a disclosure."""
     return (
         row.delivery_id, row.at, row.recipient, row.patient, dump(row.resources), row.purpose, dump(row.consents),
         row.kind,

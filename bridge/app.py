@@ -38,16 +38,15 @@ def build(settings: Settings, ledger: Ledger | None = None, clock: Callable[[], 
 
     Raises SettingsError or MappingError, with file and place, for anything of ours that is wrong.
     """
-    mappings = settings.folders("mappings")
     if ledger is None:
         ledger = open_ledger(settings.store_url)
         ledger.upgrade()
     partners = {row.id: partner(row) for row in settings.partner}
-    ground = register.ground(*(folder / "sets" for folder in mappings))
+    ground = register.ground(*settings.folders("mappings", "sets"))
     return Bridge(
-        feeds=dialect.load(*(folder / "feeds" for folder in mappings)),
-        mappings=Library.load(mappings),
-        programmes=register.load(*(folder / "programmes" for folder in mappings), ground=ground),
+        feeds=dialect.load(*settings.folders("mappings", "feeds")),
+        mappings=Library.load(settings.folders("mappings")),
+        programmes=register.load(*settings.folders("mappings", "programmes"), ground=ground),
         partners=partners,
         profiles=profile.load(*settings.folders("profiles")),
         ledger=ledger,

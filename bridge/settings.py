@@ -79,7 +79,6 @@ class PartnerRow(Section):
     name: str
     kind: str
     serves: tuple[str, ...] = ()
-    roles: tuple[str, ...] = ()
     counties: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
     zips: tuple[str, ...] = ()
@@ -112,10 +111,11 @@ class Settings(Section):
     def store_url(self) -> str:
         return self.store.url or f"sqlite:///{self.state / 'ledger.db'}"
 
-    def folders(self, package: Literal["mappings", "profiles"]) -> list[Path]:
-        """Site folders first, the packaged one last."""
+    def folders(self, package: Literal["mappings", "profiles"], below: str = "") -> list[Path]:
+        """Site folders first, the packaged one last; with `below`, those of its subfolders of that name that exist."""
         own = self.mappings_path if package == "mappings" else self.profiles_path
-        return [*map(Path, own), Path(str(files(package)))]
+        places = [*map(Path, own), Path(str(files(package)))]
+        return [place / below for place in places if (place / below).is_dir()] if below else places
 
 
 def load(path: str | None, environ: Mapping[str, str]) -> Settings:

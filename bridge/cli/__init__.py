@@ -7,6 +7,8 @@ from importlib import import_module
 
 import click
 
+from bridge import __version__
+
 COMMANDS = {
     "demo": ("demo", "The whole story on the embedded default: a day of discharges, screenings and answers."),
     "convert": ("convert", "Messages to checked FHIR Bundles."),
@@ -53,7 +55,7 @@ class LazyGroup(click.Group):
     "Results go to stdout, messages to people to stderr. Start with: sdoh-bridge demo",
 )
 @click.option("--config", metavar="FILE", help="Settings (default: $SDOH_BRIDGE_CONFIG, ./bridge.toml, built-in).")
-@click.version_option(package_name="sdoh-bridge", prog_name="sdoh-bridge")
+@click.version_option(__version__, prog_name="sdoh-bridge")
 @click.pass_context
 def group(ctx: click.Context, config: str | None) -> None:
     """Hospitals' HL7v2 discharges and CBO records become FHIR R4 referrals; the answers find their way back."""

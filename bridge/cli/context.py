@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,7 @@ def bridge(ctx: click.Context) -> Iterator[Bridge]:
     """The bridge of the settings; its ledger is closed when the block ends."""
     from bridge.app import build
 
+    _log_to_stderr()
     made = build(settings(ctx))
     try:
         yield made
@@ -55,6 +57,7 @@ def scratch(ctx: click.Context, ledger_url: str = "sqlite://") -> Iterator[Bridg
     from bridge.adapters.store.ledger import open_ledger
     from bridge.app import build
 
+    _log_to_stderr()
     chosen = settings(ctx)
     with TemporaryDirectory(prefix="sdoh-bridge-") as folder:
         if not chosen.origin:
@@ -68,10 +71,17 @@ def scratch(ctx: click.Context, ledger_url: str = "sqlite://") -> Iterator[Bridg
             ledger.close()
 
 
+def _log_to_stderr() -> None:
+    """Results alone go to stdout: an unconfigured log would be written there."""
+    from bridge.observe import log
+
+    log.configure(level="warning")
+
+
 def read(path: str) -> bytes:
     """A file's bytes, or standard input for `-`; a file that cannot be read is a usage error."""
     if path == "-":
-        return click.get_binary_stream("stdin").read()
+        return sys.stdin.buffer.read()
     try:
         return Path(path).read_bytes()
     except OSError as error:

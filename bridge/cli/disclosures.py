@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,18 +24,24 @@ def command(ctx: click.Context, patient: str, as_json: bool) -> None:
     PATIENT is a patient id, or SYSTEM|VALUE of a record number (better from `-`, a line on standard input, than on a
     command line that others can see).
     """
-    asked = click.get_text_stream("stdin").readline().strip() if patient == "-" else patient
+    asked = sys.stdin.readline().strip() if patient == "-" else patient
     with context.bridge(ctx) as bridge:
         found = account(resolve(asked, bridge), bridge)
     if as_json:
         show.as_json(found)
         return
-    show.table("sent", ("when", "to", "what", "purpose", "resources", "consents"),
-               [(one["at"], one["recipient"], one["kind"], one["purpose"], ", ".join(one["resources"]), ", ".join(one["consents"]) or "contract")
-                for one in found["sent"]])
+    show.table("sent", ("when", "to", "what", "purpose", "resources", "consents", "delivery"),
+               [(one["at"], one["recipient"], one["kind"], one["purpose"], kinds(one["resources"]),
+                 len(one["consents"]) or "contract", one["delivery_id"][:8]) for one in found["sent"]])
     show.table("withheld", ("when", "from", "stage", "resource", "redacted", "rules"),
-               [(one["at"], one["recipient"], one["stage"], one["resource"], ", ".join(one["redact_paths"]) or "whole", ", ".join(one["rules"]))
-                for one in found["withheld"]])
+               [(one["at"], one["recipient"], one["stage"], one["resource"].split("/")[0],
+                 ", ".join(one["redact_paths"]) or "whole", ", ".join(one["rules"])) for one in found["withheld"]])
+
+
+def kinds(refs: list[str]) -> str:
+    """`Patient, Task, Organization (2)`: what a delivery held, without ids."""
+    counted = Counter(ref.split("/")[0] for ref in refs)
+    return ", ".join(kind if count == 1 else f"{kind} ({count})" for kind, count in sorted(counted.items()))
 
 
 def resolve(asked: str, bridge: Bridge) -> str:

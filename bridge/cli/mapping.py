@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from bridge.mapping.library import Library
     from bridge.pipeline.bridge import Bridge
 
+Ran = tuple[str, str, str, list[str]]
+"""One test: what to print, its name, its file, what failed."""
 JSON = click.option("--json", "as_json", is_flag=True, help="JSON lines.")
 
 
@@ -32,9 +35,12 @@ def test(ctx: click.Context, paths: tuple[str, ...], update_goldens: bool, as_js
     from bridge.mapping import library
 
     lib = load(ctx)
-    results = [(str(result), result.name, result.file, list(result.failures)) for result in library.test(paths, lib, update_goldens)]
-    if not paths:
-        results += beside(ctx)
+    others = [path for path in paths if Path(path).is_file() and head(path) in ("programme", "name")]
+    mapped = tuple(path for path in paths if path not in others)
+    results: list[Ran] = []
+    if mapped or not paths:
+        results += [(str(one), one.name, one.file, list(one.failures)) for one in library.test(mapped, lib, update_goldens)]
+    results += beside(ctx, others) if paths else beside(ctx, own_files(ctx))
     failed = [one for one in results if one[3]]
     for line, name, file, failures in results if as_json else failed:
         show.as_line({"file": file, "name": name, "passed": not failures, "failures": failures}) if as_json else click.echo(line)
@@ -43,16 +49,35 @@ def test(ctx: click.Context, paths: tuple[str, ...], update_goldens: bool, as_js
         ctx.exit(1)
 
 
-def beside(ctx: click.Context) -> list[tuple[str, str, str, list[str]]]:
-    """The tests of feed files and programme rows, in the shape of the mappings' results."""
-    from bridge.hl7v2 import dialect
+def head(path: str) -> str:
+    """The first key of a YAML file: `mapping`, `programme`, or `name` for a feed."""
+    lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    return next((line.split(":")[0] for line in lines if line.strip() and not line.startswith(("#", "---"))), "")
+
+
+def own_files(ctx: click.Context) -> list[str]:
+    """Every feed and programme file of the settings' folders."""
+    settings = context.settings(ctx)
+    folders = [*settings.folders("mappings", "feeds"), *settings.folders("mappings", "programmes")]
+    return [str(file) for folder in folders for file in sorted(folder.glob("*.yaml"))]
+
+
+def beside(ctx: click.Context, files: list[str]) -> list[Ran]:
+    """The tests inside feed files and programme rows, in the shape of the mappings' results."""
+    from bridge.hl7v2.dialect import read_feed
     from bridge.referral import register
 
-    folders = context.settings(ctx).folders("mappings")
-    found = [(failure, feed.name, feed.file, [failure]) for feed in dialect.load(*(f / "feeds" for f in folders)) for failure in feed.failures()]
-    ground = register.ground(*(folder / "sets" for folder in folders))
-    for row in register.load(*(folder / "programmes" for folder in folders), ground=ground):
-        found += [(f"{row.programme}: {name}: {'; '.join(failures)}", name, row.programme, failures) for name, failures in register.cases(row)]
+    ground = register.ground(*context.settings(ctx).folders("mappings", "sets"))
+    found: list[Ran] = []
+    for path in files:
+        text = Path(path).read_text(encoding="utf-8")
+        if head(path) == "programme":
+            row = register.read(text, Path(path).name, ground)
+            found += [(f"{path}: {name}: {'; '.join(wrong)}", name, path, wrong) for name, wrong in register.cases(row)]
+        else:
+            feed = read_feed(text, path)
+            failures = feed.failures()
+            found += [(failure, feed.name, path, [failure]) for failure in failures] or [(f"{path}: {feed.name}", feed.name, path, [])]
     return found
 
 

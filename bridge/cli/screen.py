@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from bridge.cli import context, show
@@ -25,7 +27,7 @@ def command(ctx: click.Context, files: tuple[str, ...], as_json: bool) -> None:
             else:
                 summary = screening.evaluate(document).summary()
             failed |= bool(summary["errors"])
-            if as_json or not click.get_text_stream("stdout").isatty():
+            if as_json or not sys.stdout.isatty():
                 show.as_line(summary)
             else:
                 show.table(path, ("what", "found"), summary.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -37,7 +38,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], not
         made.add_column(column, overflow="fold")
     for row in rows:
         made.add_row(*(str(cell).translate(SAFE) for cell in row))
-    console = Console(width=None if click.get_text_stream("stdout").isatty() else 140, markup=False, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 140, markup=False, highlight=False)
     console.print(made)
     if note:
         console.print(note)

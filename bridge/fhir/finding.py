@@ -39,7 +39,10 @@ CODES = {
 
 TYPED = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?$")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
-JSON_TYPES = {"array": "a list", "object": "an object", "string": "a text", "boolean": "true or false", "integer": "a whole number", "number": "a number"}
+JSON_TYPES = {
+    "array": "a list", "object": "an object", "string": "a text", "boolean": "true or false", "integer": "a whole number",
+    "number": "a number",
+}
 
 DEEPEST = 40
 """Steps of a path that are written out."""

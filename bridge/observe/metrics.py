@@ -21,10 +21,7 @@ class Metrics:
         self.deliveries = Counter("sdohbridge_deliveries", "deliveries by result", ["recipient", "kind", "state"], **made)
         self.batch = Histogram("sdohbridge_batch_size", "messages per commit", buckets=(1, 2, 5, 10, 20, 50, 100), **made)
         self.commit = Histogram("sdohbridge_commit_seconds", "one batch: map, decide, commit", buckets=SECONDS, **made)
-        self.end_to_end = Histogram("sdohbridge_end_to_end_seconds", "received to sent", ["kind"], buckets=SECONDS, **made)
         self.ledger = Gauge("sdohbridge_ledger_rows", "rows by kind and state", ["kind", "state"], **made)
-        self.ticks = Gauge("sdohbridge_loop_tick_time_seconds", "when a loop last turned", ["role"], **made)
-        self.connected = Gauge("sdohbridge_connection_up", "1 when usable", ["role"], **made)
 
     def count_rows(self, counts: dict[str, int]) -> None:
         """Set the ledger gauges from Ledger.counts(): `inbox.accepted` -> kind inbox, state accepted."""

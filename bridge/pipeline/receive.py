@@ -80,7 +80,8 @@ def _take(row: InboxRow, read: Read, work: Work, bridge: Bridge, answer: HeldIte
         blocking = next((question for question in read.questions if question.kind == "message"), None)
         if blocking is not None and answer is None:  # the mapping said `or_hold`
             return Held(blocking, read.issues)
-        found = identify(read, work, answer.answer if answer and answer.question_kind == "patient" else "")
+        own = bridge.ids.uuid("Patient", row.source, read.patient)
+        found = identify(read, work, own, answer.answer if answer and answer.question_kind == "patient" else "")
         if isinstance(found, Held):
             return found
         draft, stale = on_file(found, work)

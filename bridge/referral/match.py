@@ -26,8 +26,10 @@ AHEAD = frozenset({"Consent"})
 UNKNOWN = "nobody on file has the identifier given; release it when the person is known"
 
 
-def identify(draft: Draft, work: Work, answer: str = "") -> Draft | Held:
+def identify(draft: Draft, work: Work, own: str, answer: str = "") -> Draft | Held:
     """Link the draft's patient to the person on file, or hold it with a question.
+
+    `own` is the id of a person whom only this sender knows: for a message without any number that links.
 
     `answer` is a person's choice for a message that was held before: a patient id, or "new". Identifiers of the
     message become links of the person found. A name or a birth date alone never links (consent.md 6).
@@ -39,6 +41,8 @@ def identify(draft: Draft, work: Work, answer: str = "") -> Draft | Held:
         on_file = work.resource(f"Patient/{answer or draft.patient}") is not None
         return draft if on_file and not answer else renamed(draft, answer) if on_file else _ask(UNKNOWN, ())
     strong = strong_identifiers(patient)
+    if not strong and not answer:
+        return renamed(draft, own)
     people = set(work.persons(strong).values())
     if answer and answer != NEW:
         people = {answer}
@@ -60,10 +64,14 @@ def is_stub(patient: dict[str, Any]) -> bool:
 
 
 def strong_identifiers(patient: dict[str, Any]) -> list[tuple[str, str]]:
-    """(system, value) of the identifiers that link; when no type says so, the first identifier that has both."""
+    """(system, value) of the identifiers that link: of a type of STRONG, else the first that has no type at all."""
     usable = [i for i in patient.get("identifier", ()) if i.get("system") and i.get("value")]
-    strong = [i for i in usable if STRONG & {c.get("code") for c in i.get("type", {}).get("coding", ())}]
-    return [(i["system"], i["value"]) for i in strong or usable[:1]]
+    strong = [i for i in usable if STRONG & _types(i)]
+    return [(i["system"], i["value"]) for i in strong or [i for i in usable if not _types(i)][:1]]
+
+
+def _types(identifier: dict[str, Any]) -> set[str]:
+    return {coding.get("code", "") for coding in identifier.get("type", {}).get("coding", ())}
 
 
 def renamed(draft: Draft, person: str) -> Draft:

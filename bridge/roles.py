@@ -28,6 +28,8 @@ from bridge.pipeline.send import send
 BATCH = 100
 IDLE = 0.05
 """Seconds between looks at an empty ledger."""
+STANDBY = 1.0
+"""Seconds between looks at a lease that another process has."""
 POISON = 3
 """A message that the broker brings back this often comes alone, with its attempts counted first."""
 ATTEMPTS = 4
@@ -84,6 +86,9 @@ def receiver(bridge: Bridge, stop: Event, turns: Turns) -> None:
     while not stop.is_set():
         turns.tick("receiver")
         try:
+            if not bridge.ledger.lease("receiver"):
+                stop.wait(STANDBY)
+                continue
             rows = bridge.ledger.pending(1 if careful else BATCH, bridge.clock())
             if not rows:
                 careful = 0
@@ -99,10 +104,13 @@ def receiver(bridge: Bridge, stop: Event, turns: Turns) -> None:
 
 
 def sender(bridge: Bridge, connectors: Connectors, partners: Sequence[str], stop: Event, turns: Turns, role: str = "sender") -> None:
-    """Sends what is due to these partners, in order per patient; one process does this for a partner at a time."""
+    """Sends what is due to these partners, in order per patient; of several processes one does it, the others stand by."""
     while not stop.is_set():
         turns.tick(role)
         try:
+            if not bridge.ledger.lease(role):
+                stop.wait(STANDBY)
+                continue
             rows = bridge.ledger.waiting(partners, BATCH * 5, bridge.clock())
             if rows:
                 send(rows, bridge, connectors)

@@ -146,6 +146,9 @@ class Ledger(Protocol):
 
     def plans(self) -> list[Plan]: ...
 
+    def lease(self, name: str) -> bool:
+        """Whether this process has the lease of that name, taking it if nobody does; it ends with the process."""
+
     def counts(self) -> dict[str, int]:
         """inbox by outcome (`inbox.accepted`), `outbox.waiting`, `held.open`, ...: for doctor, metrics and the demo."""
 

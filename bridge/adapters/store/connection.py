@@ -102,6 +102,11 @@ class Connections:
         finally:
             self._turn.release()
 
+    def session(self) -> Connection:
+        """A connection of one's own, for a lock that lives as long as it does."""
+        with mapped():
+            return self._engine.connect()
+
     def close(self) -> None:
         """Give back every connection; a file's write-ahead log is merged into it."""
         with mapped():

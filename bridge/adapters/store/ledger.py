@@ -11,6 +11,7 @@ from typing import Any
 from bridge.adapters.store import hold, inbox, migration, outbox, plan, record, shelf, upkeep
 from bridge.adapters.store.connection import Connections
 from bridge.adapters.store.fault import mapped
+from bridge.adapters.store.lease import Leases
 from bridge.adapters.store.work import SqlWork
 from bridge.core.rows import Arrival, DecisionRow, Disclosure, HeldItem, InboxRow, Outgoing, Plan, Stored
 
@@ -34,10 +35,11 @@ def open_ledger(url: str) -> SqlLedger:
 class SqlLedger:
     """core.ports.Ledger. Safe to share between threads; several processes may open the same database."""
 
-    __slots__ = ("_connections",)
+    __slots__ = ("_connections", "_leases")
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self._leases = Leases(connections)
 
     def store(self, arrivals: Sequence[Arrival]) -> list[Stored]:
         if not arrivals:
@@ -151,5 +153,9 @@ class SqlLedger:
         with self._connections.read() as connection:
             return upkeep.health(connection)
 
+    def lease(self, name: str) -> bool:
+        return self._leases.hold(name)
+
     def close(self) -> None:
+        self._leases.close()
         self._connections.close()

@@ -58,9 +58,9 @@ def translate(error: Exception) -> BridgeError:
         if code.startswith(known):
             return SettingsError(f"{text} ({code})")
     name = f"{type(cause).__name__} {code}".rstrip()
-    if isinstance(error, IntegrityError):
+    if isinstance(error, IntegrityError | sqlite3.IntegrityError):
         return StoreUnavailable(f"another process wrote the same rows meanwhile ({name}); run it again", after=0.1)
-    if isinstance(error, DataError | NotSupportedError):
+    if isinstance(error, DataError | NotSupportedError | sqlite3.DataError | sqlite3.NotSupportedError):
         return Refused(f"the database takes no such value ({name})")
     return StoreUnavailable(f"the database refuses work for now ({name})")
 

@@ -58,7 +58,7 @@ class Leases:
                 if name not in self._held and run(self._session, _TRY, zlib.crc32(name.encode()) - 2**31)[0][0]:
                     self._held.add(name)
                 run(self._session, "SELECT 1")
-            except Exception:
+            except BaseException:
                 self.close()
                 raise
         return name in self._held

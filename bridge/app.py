@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import entry_points
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
@@ -71,17 +72,32 @@ def partner(row: PartnerRow) -> Partner:
     )
 
 
-def connector_modules() -> dict[str, tuple[str, str]]:
-    """Connector name -> (module, where it comes from): in-tree folders first, then entry points `sdoh_bridge.connectors`."""
+def connector_modules(site: Iterable[str] = ()) -> dict[str, tuple[str, str]]:
+    """Connector name -> (module or file, where it comes from).
+
+    The folders of `connectors_path` first, then the packaged ones, then entry points `sdoh_bridge.connectors`.
+    """
     import connectors
 
-    found = {}
+    found = {file.parent.name: (str(file), "site") for folder in site for file in sorted(Path(folder).glob("*/connector.py"))}
     for one in iter_modules(connectors.__path__):
         if one.ispkg and find_spec(f"connectors.{one.name}.connector"):
-            found[one.name] = (f"connectors.{one.name}.connector", "packaged")
+            found.setdefault(one.name, (f"connectors.{one.name}.connector", "packaged"))
     for entry in entry_points(group="sdoh_bridge.connectors"):
         found.setdefault(entry.name, (entry.value, entry.dist.name if entry.dist else "installed"))
     return found
+
+
+def load_connector(where: str) -> Any:
+    """The connector's module, by its dotted name or its file."""
+    if not where.endswith(".py"):
+        return import_module(where)
+    spec = spec_from_file_location(f"site_connector_{Path(where).parent.name}", where)
+    if spec is None or spec.loader is None:
+        raise SettingsError(f"{where} cannot be loaded as a connector")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @dataclass(slots=True)
@@ -100,10 +116,10 @@ class Connectors:
 
     def make(self, row: PartnerRow) -> Connector:
         """Raises SettingsError naming partner and option when the connector cannot be made."""
-        modules = connector_modules()
+        modules = connector_modules(self.settings.connectors_path)
         if row.connector not in modules:
             raise SettingsError(f"partner {row.id}: no connector {row.connector}; there are {', '.join(sorted(modules))}")
-        module: Any = import_module(modules[row.connector][0])
+        module = load_connector(modules[row.connector][0])
         try:
             options = module.Options(**row.options)
             made: Connector = module.connect(options, sdk.Site(row.id, str(self.settings.state), self.publish))

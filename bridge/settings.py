@@ -100,6 +100,7 @@ class Settings(Section):
     web: Web = Web()
     mappings_path: tuple[str, ...] = ()
     profiles_path: tuple[str, ...] = ()
+    connectors_path: tuple[str, ...] = ()
     partner: tuple[PartnerRow, ...] = ()
     origin: str = ""
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from importlib import import_module
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from bridge import sdk
-from bridge.app import connector_modules
+from bridge.app import connector_modules, load_connector
 from bridge.core.errors import SettingsError
 
 EXAMPLE = sdk.Delivery("0b5fd3a2-0000-8000-8000-000000000001", "example", "referral", "application/fhir+json",
@@ -29,16 +27,16 @@ class Broker:
         return [self.answer] * len(messages)
 
 
-def connector_faults(name: str, options: str = "{}") -> list[str]:
+def connector_faults(name: str, options: str = "{}", site: Iterable[str] = ()) -> list[str]:
     """Send a connector's example deliveries twice and return the laws that do not hold; [] when all do.
 
     Laws: one receipt per delivery in order, states are known, the second time gives the same states, an empty batch is
     fine, closing twice is fine. Raises SettingsError for an unknown connector or options.
     """
-    modules = connector_modules()
+    modules = connector_modules(site)
     if name not in modules:
         raise SettingsError(f"no connector {name}; there are {', '.join(sorted(modules))}")
-    module: Any = import_module(modules[name][0])
+    module = load_connector(modules[name][0])
     deliveries = examples(Path(module.__file__).parent / "examples")
     with TemporaryDirectory() as state:
         connector = module.connect(module.Options(**json.loads(options)), sdk.Site("example", state, Broker()))

@@ -176,14 +176,13 @@ def through(count: int, bridge: Bridge) -> dict[str, Any]:
     """Store and receive `count` discharges of as many people, each with a need and a referral."""
     from bridge.observe import log
     from bridge.pipeline.receive import receive
-    from bridge.roles import BATCH, store
+    from bridge.roles import BATCH, settle, store
 
     log.configure(level="error")
     bodies = discharges(count + BATCH)
     store(bodies[count:], bridge)
     receive(bridge.ledger.pending(BATCH, bridge.clock()), bridge)
-    gc.collect()
-    gc.freeze()
+    settle()
     started = time.perf_counter()
     for first in range(0, count, BATCH):
         store(bodies[first:first + BATCH], bridge)

@@ -61,5 +61,5 @@ def examine(document: Any, profiles: Any) -> list[Any]:
     if isinstance(document, Issue):
         return [document]
     if not isinstance(document, dict) or not isinstance(document.get("resourceType"), str):
-        return [Issue("fatal", "BRG-H011", "resourceType", "not a FHIR resource", "a resource is an object with resourceType", "structure")]
+        return [Issue("fatal", "BRG-H015", "resourceType", "not a FHIR resource", "a resource is an object with resourceType", "structure")]
     return list(profiles.bundle(document) if document["resourceType"] == "Bundle" else profiles.check(document))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bridge.cli import show
+from bridge.cli import context, show
 
 TEMPLATE = '''"""What it reaches, and how."""
 
@@ -60,15 +61,14 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines.")
-def list_(as_json: bool) -> None:
+@click.pass_context
+def list_(ctx: click.Context, as_json: bool) -> None:
     """Every connector that a partner can name, where it comes from and its options."""
-    from importlib import import_module
-
-    from bridge.app import connector_modules
+    from bridge.app import connector_modules, load_connector
 
     rows: list[dict[str, Any]] = []
-    for name, (path, source) in sorted(connector_modules().items()):
-        module: Any = import_module(path)
+    for name, (path, source) in sorted(connector_modules(context.settings(ctx).connectors_path).items()):
+        module = load_connector(path)
         about = (module.__doc__ or "").strip().splitlines()[0]
         rows.append({"name": name, "source": source, "about": about, "options": sorted(module.Options.model_fields)})
     if as_json:
@@ -92,6 +92,10 @@ def new(name: str, folder: Path) -> None:
     (made / "examples").mkdir(parents=True)
     (made / "__init__.py").touch()
     (made / "connector.py").write_text(TEMPLATE.format(name=name), encoding="utf-8")
+    example = {"id": "0b5fd3a2-0000-8000-8000-000000000001", "recipient": "example", "kind": "referral", "key": "patient-1",
+               "content_type": "application/fhir+json", "referral": "7K3MP9QX",
+               "body": {"resourceType": "Bundle", "type": "collection", "entry": []}}
+    (made / "examples" / "referral.json").write_text(json.dumps(example, indent=2) + "\n", encoding="utf-8")
     (made / "README.md").write_text(f"# {name}\n\nWhat it reaches, its options, and what the partner must provide.\n", encoding="utf-8")
     click.echo(f"{made}: change connector.py, put example deliveries in examples/, then sdoh-bridge connector test {name}")
 
@@ -99,12 +103,13 @@ def new(name: str, folder: Path) -> None:
 @command.command("test")
 @click.argument("name")
 @click.option("--options", default="{}", help="The connector's options as JSON.")
+@click.option("--in", "folder", default="connectors", show_default=True, help="Where `connector new` made it.")
 @click.pass_context
-def test(ctx: click.Context, name: str, options: str) -> None:
+def test(ctx: click.Context, name: str, options: str, folder: str) -> None:
     """Send the folder's example deliveries twice, and say which law does not hold."""
     from bridge.testing import connector_faults
 
-    faults = connector_faults(name, options)
+    faults = connector_faults(name, options, (*context.settings(ctx).connectors_path, folder))
     for fault in faults:
         click.echo(fault)
     if faults:

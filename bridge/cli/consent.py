@@ -16,10 +16,16 @@ def command() -> None:
 @command.command("decide")
 @click.argument("file", metavar="FILE")
 @click.option("--json", is_flag=True, expose_value=False, help="JSON lines (always so).")
-def decide(file: str) -> None:
+@click.pass_context
+def decide(ctx: click.Context, file: str) -> None:
     """Cases (consents, request, resource, policy), a list or one a line; one JSON line each:
     id, decision, redact_paths, obligations, rules, consents, review."""
     from bridge.consent.cases import run_case
 
+    failed = False
     for case in documents(context.read(file)):
-        show.as_line(run_case(case if isinstance(case, dict) else {}))
+        answer = run_case(case if isinstance(case, dict) else {})
+        failed |= any(note.startswith("evaluation-failed") for note in answer["review"])
+        show.as_line(answer)
+    if failed:
+        ctx.exit(1)

@@ -25,7 +25,7 @@ class Converted:
 
     @property
     def failed(self) -> bool:
-        return self.bundle is None
+        return self.bundle is None or any(issue.severity in ("error", "fatal") for issue in self.issues)
 
 
 @click.command("convert")
@@ -47,7 +47,7 @@ def command(ctx: click.Context, files: tuple[str, ...], feed: str, out: Path | N
                 failed += made.failed
                 (write if out else tell)(made, Path(path).name, number, out)
     if failed:
-        show.say(f"{failed} not converted")
+        show.say(f"{failed} not converted, or not whole")
         ctx.exit(1)
 
 

@@ -71,11 +71,9 @@ def play(bridge: Bridge, connectors: Connectors) -> Counter[str]:
 
     seen: Counter[str] = Counter()
     day = files("mappings").joinpath("examples/day")
-    names = sorted(one.name for one in day.iterdir())
-    admissions = [name for name in names if "discharge" not in name]
-    for name in [*sorted(set(names) - set(admissions)), *admissions]:
-        seen.update(take(day.joinpath(name).read_bytes(), "", bridge))
-    drain(bridge, connectors)
+    for file in sorted(day.iterdir(), key=lambda one: one.name):
+        seen.update(take(file.read_bytes(), "", bridge))
+        drain(bridge, connectors)
     for feed, record in list(answers(bridge)):
         take(record, feed, bridge)
     drain(bridge, connectors)

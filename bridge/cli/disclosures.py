@@ -47,6 +47,9 @@ def kinds(refs: list[str]) -> str:
 def resolve(asked: str, bridge: Bridge) -> str:
     """A patient id from itself or from system|value. Raises BadParameter when nobody has it."""
     if "|" not in asked:
+        with bridge.ledger.work() as work:
+            if work.resource(f"Patient/{asked}") is None:
+                raise click.BadParameter("nobody on file has this id")
         return asked
     system, _, value = asked.rpartition("|")
     with bridge.ledger.work() as work:

@@ -33,8 +33,8 @@ def list_(ctx: click.Context, state: str, as_json: bool) -> None:
         for item in items:
             show.as_line(row(item))
         return
-    show.table(f"{len(items)} {state}", ("id", "what", "feed", "where", "question", "code", "times"),
-               [(one.id[:8], one.kind, one.feed, one.where, one.text, one.code, one.count) for one in items])
+    show.table(f"{len(items)} {state}", ("id", "what", "programme", "feed", "where", "question", "code", "times"),
+               [(one.id[:8], one.kind, one.programme, one.feed, one.where, one.text, one.code, one.count) for one in items])
 
 
 @command.command("show")

@@ -62,6 +62,9 @@ def run(ctx: click.Context, plan_id: str, mode: str, partner: str, rate: float, 
                 trouble += "refused" in one or one.get("now") in ("held", "rejected", "retry")
                 if as_json:
                     show.as_line(one)
+                elif "refused" in one or one.get("queued") or one.get("now", one.get("was")) != one.get("was"):
+                    told = one.get("refused") or (f"{one['queued']} queued" if "queued" in one else f"was {one['was']}, now {one['now']}")
+                    click.echo(f"{one['id']} {told}")
             show.say(f"{done} messages")
             if rate:
                 time.sleep(max(0.0, done / rate - (time.monotonic() - started)))

@@ -32,7 +32,7 @@ def command(ctx: click.Context, files: tuple[str, ...], feed: str, at: str, as_j
         bridge = replace(built, clock=lambda: moment) if moment else built
         for path in files:
             for found in run(context.read(path), feed, bridge):
-                trouble |= found["outcome"] != "accepted" or any(one["state"] == "withheld" for one in found["recipients"])
+                trouble |= found["outcome"] != "accepted" or bool(found["waiting"]) or any(one["state"] == "withheld" for one in found["recipients"])
                 show.as_line(found) if as_json else tell(path, found)
     if trouble:
         ctx.exit(1)
@@ -66,6 +66,7 @@ def run(body: bytes, feed: str, bridge: Bridge) -> list[dict[str, Any]]:
 def finding(message_id: str, bridge: Bridge) -> dict[str, Any]:
     """Receive one stored message and say what it led to."""
     from bridge.core.outcome import name
+    from bridge.fhir import bundle
     from bridge.pipeline.receive import receive
 
     rows: list[InboxRow] = bridge.ledger.inbox([message_id])
@@ -76,7 +77,7 @@ def finding(message_id: str, bridge: Bridge) -> dict[str, Any]:
         "issues": [str(issue) for issue in (draft.issues if draft else getattr(outcome, "issues", ()))],
         "questions": [question.text for question in (draft.questions if draft else ())],
         "waiting": [question.text for question in getattr(outcome, "waiting", ())],
-        "resources": list(draft.resources) if draft else [],
+        "bundle": bundle.collection(draft.resources, base=bridge.fhir_base) if draft else None,
     }
     with bridge.ledger.work() as work:
         referrals = [one for one in work.referrals(draft.patient) if one.opened_by == message_id] if draft and draft.patient else []
@@ -109,18 +110,18 @@ def leaving(row: Outgoing, work: Any, bridge: Bridge) -> dict[str, Any]:
 
 def tell(path: str, found: dict[str, Any]) -> None:
     """One message for people."""
-    click.echo(f"{path}: {found['event']} {found['outcome']}, {len(found['resources'])} resources")
+    click.echo(f"{path}: {found['event']} {found['outcome']}, {len((found['bundle'] or {}).get('entry', ()))} resources")
     for issue in found["issues"]:
-        if not issue.startswith("information"):
+        if not issue.startswith("information") or " BRG-R" in issue:
             click.echo(f"  {issue}")
-    for text in (*found["questions"], *found["waiting"]):
-        click.echo(f"  question: {text}")
+    for text in dict.fromkeys((*found["questions"], *found["waiting"])):
+        click.echo(f"  question: {text}{' (a decision waits)' if text in found['waiting'] else ''}")
     for one in found["referrals"]:
         click.echo(f"  referral {one['reference']} {one['programme']} {one['need']} -> {one['recipient']}: {one['status']}, "
                    f"contact by {one['due'] or '-'}")
     for one in found["recipients"]:
         sent = ", ".join(entry["resource"]["resourceType"] for entry in one.get("payload", {}).get("entry", ())) \
             if isinstance(one.get("payload"), dict) else one["kind"]
-        click.echo(f"  {one['recipient']}: {one['state']} {one.get('why') or sent}")
+        click.echo(f"  {one['recipient']}: {one['kind']}, {one['state']} {one.get('why') or sent}")
         for each in one["withheld"]:
             click.echo(f"    {each['effect']} {each['resource']} {', '.join(each['paths'])} by {', '.join(each['rules'])}")

@@ -46,7 +46,15 @@ def decide(request: Request, resource: Mapping[str, Any], consents: Consents, po
     `resource` is one R4 resource or a Bundle. Whatever goes wrong inside is a deny with a review entry; nothing is
     raised.
     """
-    return closed(lambda: _decide(request, resource, _prepared(consents, policy), policy))
+    return closed(lambda: _bare(request, _prepared(consents, policy), policy).decide(resource))
+
+
+def decide_each(
+    request: Request, resources: Iterable[Mapping[str, Any]], consents: Prepared, policy: Policy,
+) -> list[Decision]:
+    """What `decide` says of each of several resources of one exchange, in order."""
+    scene = _bare(request, consents, policy)
+    return [closed(partial(scene.decide, resource)) for resource in resources]
 
 
 def decide_bundle(request: Request, bundle: Mapping[str, Any], consents: Consents, policy: Policy) -> tuple[Decision, ...]:
@@ -76,10 +84,6 @@ def closed(ask: Callable[[], Decision]) -> Decision:
 
 def _prepared(consents: Consents, policy: Policy) -> Prepared:
     return consents if isinstance(consents, Prepared) else Prepared(consents, policy)
-
-
-def _decide(request: Request, resource: Mapping[str, Any], consents: Prepared, policy: Policy) -> Decision:
-    return _bare(request, consents, policy).decide(resource)
 
 
 def _incomplete(request: Request, terms: Terms) -> bool:
@@ -153,7 +157,7 @@ class Scene:
             return Decision("deny", ("X2",))
         standing = self.consents.standing(self.request, patient)
         subject = Subject(resource, self.policy, self.home)
-        parts = take_apart(subject, self.consents.labeller, self.extra, self.forms, standing.denies_codes)
+        parts = take_apart(subject, self.consents.labeller, self.extra, self.forms, standing.denies_codes, standing.by_labels)
         core = judge(parts.core, self.request, standing, self.policy, self.consents.labeller.terms)
         others = [(unit, self._judge(unit, patient, standing)) for unit in parts.others] if core.permit else []
         return _combined(parts.core, core, others, standing)

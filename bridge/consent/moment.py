@@ -88,6 +88,11 @@ def point(text: str) -> int | None:
     return span(text, UTC)[0]
 
 
+def instant(at: datetime) -> int:
+    """A moment with an offset as microseconds since 1970 UTC."""
+    return (at - EPOCH) // MICROSECOND
+
+
 def contains(outer: Span, at: int) -> bool:
     """Whether the instant lies inside; never for a reversed span."""
     return outer[0] <= at <= outer[1]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bridge.consent.labels import NONE, Code, Labeller, Labels
+from bridge.consent.labels import INLINE, NONE, Code, Labeller, Labels
 from bridge.consent.terms import PART2
 from bridge.consent.unit import NOT_UNITS, PLAIN_REFERENCE, Found, Subject, Unit, clean, is_core
 
@@ -31,12 +31,17 @@ def take_apart(
     extra: Labels | None = None,
     forms: Forms | None = None,
     with_codes: bool = True,
+    by_labels: bool = False,
 ) -> Parts:
     """The units of one resource.
 
     `extra` are labels of the Bundle around it. Elements that add neither a label nor, when `with_codes`, a code to the
-    core are left out: they are decided as the core is.
+    core are left out: they are decided as the core is. `by_labels` says that nobody asks for codes at all: a resource
+    that reveals nothing is then one unit, found in one look.
     """
+    if by_labels and _is_plain(subject, labeller):
+        labels = labeller.unlabelled if extra is None else labeller.unlabelled.join(extra)
+        return Parts(Unit("", subject, labels, ()), ())
     core, pieces, inner = _gather(subject, forms or {})
     labels = labeller.unlabelled
     if subject.meta.get("security"):
@@ -53,6 +58,33 @@ def take_apart(
             others.append(Unit(path, subject, own, clean(found.codes)))
     others += _contained(inner, labels, labeller)
     return Parts(Unit("", subject, labels, clean(core.codes)), tuple(others))
+
+
+def _is_plain(subject: Subject, labeller: Labeller) -> bool:
+    """Whether nothing anywhere in the resource carries a label or reveals one; most resources are such."""
+    resource, meta = subject.resource, subject.meta
+    if meta.get("security") or "contained" in resource or subject.type == "QuestionnaireResponse":
+        return False
+    waiting = [value for name, value in resource.items() if name not in NOT_UNITS]
+    waiting += (meta.get("tag"), meta.get("extension"))
+    for value in waiting:
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            if ("code" in value or "url" in value) and _reveals(value, labeller):
+                return False
+            for child in value.values():
+                if child.__class__ is not str:
+                    waiting.append(child)
+    return True
+
+
+def _reveals(value: Mapping[str, Any], labeller: Labeller) -> bool:
+    """Whether this very object, whatever is in it, is an inline label, or has a code or URL that carries one."""
+    url, code = value.get("url"), value.get("code")
+    if isinstance(url, str) and (url == INLINE or labeller.of_url(url)):
+        return True
+    return isinstance(code, str) and bool(labeller.of_code(value.get("system") or "", code))
 
 
 def _gather(subject: Subject, forms: Forms) -> tuple[Found, list[Piece], list[Inner]]:

@@ -10,7 +10,7 @@ from bridge.consent import labels, moment
 from bridge.consent.labels import Labeller
 from bridge.consent.once import Once
 from bridge.consent.paper import Paper, superseded
-from bridge.consent.reference import Key
+from bridge.consent.reference import NOBODY, Key
 from bridge.consent.request import Party, Policy, Request
 from bridge.consent.terms import Terms
 from bridge.consent.tree import CONTEXT, DENY, PERMIT, Actor, Rule
@@ -80,7 +80,7 @@ class Prepared:
 
     def standing(self, request: Request, patient: frozenset[Key]) -> Standing:
         """Who speaks about this request for the patient with these keys."""
-        key = (request, patient)
+        key = (request, patient if self.papers else NOBODY)  # without consents everybody stands alike
         found = self._standing.get(key)
         if found is None:
             if len(self._standing) >= _REMEMBERED:

@@ -43,7 +43,7 @@ class Found:
             for each in value:
                 self.walk(each, skip)
             return
-        if not isinstance(value, dict) or value.keys() <= PLAIN_REFERENCE:
+        if not isinstance(value, dict):
             return
         url = value.get("url")
         if url == INLINE:
@@ -55,8 +55,13 @@ class Found:
         if isinstance(code, str):
             self.codes.append((value.get("system") or "", code))
         for name, child in value.items():
-            if isinstance(child, (dict, list)) and name != skip:
+            if child.__class__ is str or name == skip:
+                continue
+            if isinstance(child, dict):
                 self.walk(child, skip)
+            elif isinstance(child, list):
+                for each in child:
+                    self.walk(each, skip)
 
 
 class Subject:

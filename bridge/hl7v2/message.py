@@ -50,13 +50,13 @@ class Value:
             return ""
         if raw == NULL:
             return ""
-        return unescape(raw, seps) if seps.escape and seps.escape in raw else raw
+        return text.printable(unescape(raw, seps)) if seps.escape and seps.escape in raw else raw
 
     def whole(self, component: int = 1) -> str:
         """Return a component without escapes, a separator that the sender forgot to escape (`AT&T`) kept as text."""
         parts = self.parts
         raw = parts[component - 1] if component <= len(parts) else ""
-        return "" if raw == NULL else unescape(raw, self.seps)
+        return "" if raw == NULL else text.printable(unescape(raw, self.seps))
 
     def component(self, number: int) -> Value:
         """Return a component as a value whose components are its subcomponents; without content when absent."""

@@ -92,7 +92,7 @@ Replace = Callable[[re.Match[str]], str]
 @lru_cache(maxsize=256)
 def _reader(seps: Separators) -> tuple[re.Pattern[str], Replace, re.Pattern[str]]:
     mark = re.escape(seps.escape)
-    known = r"[FSTREPHN]|[Xx](?:[0-9A-Fa-f]{2})+|\.[A-Za-z]{2}[+-]?\d{0,6}"
+    known = r"[FSTREPHN]|[Xx](?:[0-9A-Fa-f]{2})+|\.[A-Za-z]{2}(?:[+-]?\d{1,6})?"
     letters = {
         "F": seps.field,
         "S": seps.component,

@@ -62,12 +62,33 @@ _WIDE = tuple(
 )
 
 
+CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+HEAD = 9
+"""MSH, its field separator and up to five marks: a sender may have chosen control characters for them."""
+
+
 def unreadable(code: str, text: str, hint: str, where: str = "MSH") -> Unreadable:
     """Return the exception for bytes that are no message; neither text nor hint may quote them."""
     return Unreadable(Issue("fatal", code, where, text, hint, "structure"))
 
 
+def printable(text: str) -> str:
+    """The text without control characters that neither HL7 text nor FHIR strings may hold; line ends and tabs stay."""
+    return CONTROL.sub("", text) if CONTROL.search(text) else text
+
+
 def read(body: bytes) -> tuple[str, bool, list[Issue]]:
+    """As `_read`, with stray control characters taken out and reported; the marks after MSH are never touched."""
+    text, framed, issues = _read(body)
+    head, rest = text[:HEAD], text[HEAD:]
+    clean = printable(rest)
+    if clean is rest:
+        return text, framed, issues
+    found = Issue("warning", "BRG-H018", "", "control characters in the text were left out", "ask the sender what puts them there", "invalid")
+    return head + clean, framed, [*issues, found]
+
+
+def _read(body: bytes) -> tuple[str, bool, list[Issue]]:
     """Return the text from MSH on, whether it is whole for sure (an MLLP end mark was there), and what was repaired.
 
     Raises Unreadable when the body is empty, too large, has no MSH or holds more than one MLLP frame.

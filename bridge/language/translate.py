@@ -94,15 +94,23 @@ def _run(table: Table, term: Term, coded: Any, write: Write, policy: str) -> Rea
             row = scope.translate(name, code, system)
             if row is None:
                 scope.where = label
-                shown = code if _CODE.match(code) else "(a text)"
+                shown = _shown(code)
                 scope.report("warning", UNMAPPED, f"unmapped {name} {shown}{hold}",
                              f"answer the question, or add a row to the feed or to tables/{name}.csv")
-                scope.ask(Question(kind, f"what is {shown} in {name}?", scope.place(), name, system, code if shown == code else ""))
+                scope.ask(Question(kind, f"what is {shown} in {name}?", scope.place(), name, system, code if _CODE.match(code) else ""))
             made = write(row, code, system, words, value, scope)
             if made is not None:
                 found.append(made)
         return found
     return translate
+
+
+def _shown(code: str) -> str:
+    """What an issue may quote: a code with a digit or of three letters at most. A longer word may be a name that slipped
+    into a field of codes; the work list alone has it."""
+    if not _CODE.match(code):
+        return "(a text)"
+    return code if len(code) <= 3 or any(char.isdigit() for char in code) else "(a word)"
 
 
 def _writer(compiler: Compiler, table: Table, term: Term, target: Target, policy: str, tree: Tree) -> tuple[Write, str]:

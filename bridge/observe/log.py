@@ -24,8 +24,19 @@ def allow(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+class _Stderr:
+    """Standard error as it is when something is written: a caller may have put another file in its place since."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def configure(stream: IO[str] | None = None, level: str = "info") -> None:
     """Set logging up once, at start. Libraries' own loggers are kept at warning and without their arguments."""
+    sink: Any = stream or _Stderr()
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -34,10 +45,10 @@ def configure(stream: IO[str] | None = None, level: str = "info") -> None:
             structlog.processors.JSONRenderer(sort_keys=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(file=stream or sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=sink),
         cache_logger_on_first_use=False,
     )
-    library = logging.StreamHandler(stream or sys.stderr)
+    library = logging.StreamHandler(sink)
     library.setFormatter(_LibraryLine())
     logging.basicConfig(handlers=[library], level=logging.WARNING, force=True)
 

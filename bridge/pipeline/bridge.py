@@ -87,6 +87,6 @@ class Bridge:
         """HL7 names and assigning authorities of an EHR partner, from the feed file that names it."""
         found = next((one for one in self.feeds if one.ehr == partner.id), None)
         if found is None:
-            return Ehr("", partner.id)
+            return Ehr("", partner.id, sender=("SDOHBRIDGE", self.hospital.name))
         application, facility = (next(iter(found.match.get(key, ("",)))) for key in ("MSH-3", "MSH-4"))
-        return Ehr(application, facility, found.systems)
+        return Ehr(application, facility, found.systems, ("SDOHBRIDGE", self.hospital.name))

@@ -30,7 +30,7 @@ def draft_of(envelope: Envelope, bridge: Bridge) -> Draft | Answer | Rejected:
     except Unreadable as error:
         return Rejected((error.issue,))
     if not isinstance(document, dict):
-        return _refuse("BRG-H011", "", "neither a FHIR resource nor a record", "send one JSON object per message")
+        return _refuse("BRG-H015", "", "neither a FHIR resource nor a record", "send one JSON object per message")
     return _fhir(document, envelope, bridge) if envelope.content_type == FHIR else _record(document)
 
 
@@ -48,6 +48,8 @@ def _hl7v2(envelope: Envelope, bridge: Bridge) -> Draft | Rejected:
         return _refuse("BRG-M404", "MSH-9", "no mapping for this event",
                        "add one to mappings/ or stop sending it; the message is kept and can be replayed", "not-supported")
     draft = program.run(message, sender, bridge.ids)
+    if "T" not in draft.event_time:  # EVN-6, EVN-2 and MSH-7 are missing or not precise enough for a moment
+        draft = replace(draft, event_time=envelope.received.isoformat())
     for patient in draft.of_type("Patient"):
         patient["meta"] = {**patient.get("meta", {}), "source": FEED + feed.name}
     return replace(draft, issues=(*message.repairs, *draft.issues)) if message.repairs else draft
@@ -67,7 +69,9 @@ def _fhir(document: dict[str, Any], envelope: Envelope, bridge: Bridge) -> Draft
         return _consent(document, envelope, bridge)
     draft, _ = finding.draft(document, bridge.ids, received=envelope.received.isoformat())
     errors = [issue for issue in draft.issues if issue.severity in ("error", "fatal")]
-    return Rejected(tuple(errors)) if errors and not draft.patient else draft
+    if "T" not in draft.event_time:
+        draft = replace(draft, event_time=envelope.received.isoformat())
+    return Rejected(tuple(errors)) if errors else draft
 
 
 def _consent(document: dict[str, Any], envelope: Envelope, bridge: Bridge) -> Draft | Rejected:

@@ -37,6 +37,8 @@ def receive(rows: Sequence[InboxRow], bridge: Bridge, answers: Mapping[str, Held
     """
     started = time.perf_counter()
     bridge.refresh()
+    now = bridge.clock()
+    bridge = replace(bridge, clock=lambda: now)  # one transaction, one moment
     read: list[Read] = [attempt(lambda row=row: draft_of(row.envelope, bridge)) for row in rows]
     outcomes: list[Outcome] = []
     waiting: dict[str, Retry] = {}
@@ -91,8 +93,24 @@ def _take(row: InboxRow, read: Read, work: Work, bridge: Bridge, answer: HeldIte
     if not isinstance(referred, Referred):
         return referred
     referred = replace(referred, draft=check(referred.draft, bridge.profiles))
+    if lost := _without_person(read, referred.draft):
+        return lost
     queued += release(row, referred, work, bridge, queued)
     return Accepted(referred.draft, tuple(question for _, question in referred.waiting))
+
+
+def _without_person(read: Read, draft: Draft) -> Rejected | None:
+    """An admission without a person, or whose person is not even R4, can become nothing; other messages may have none."""
+    if not isinstance(read, Draft) or not read.event.startswith("ADT"):
+        return None
+    if not read.patient:
+        where, text = "PID-3", "no person can be made of this message"
+    elif not any(one["resourceType"] == "Patient" for one in draft.resources):
+        where, text = "PID", "the person as sent is not valid"
+    else:
+        return None
+    issue = Issue("error", "BRG-R002", where, text, "correct PID and send the message again", "required")
+    return Rejected((issue, *(one for one in draft.issues if one.severity in ("error", "fatal"))))
 
 
 def attempt(step: Callable[[], Read], work: Work | None = None) -> Read:

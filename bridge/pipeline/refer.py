@@ -57,16 +57,15 @@ def _open(row: InboxRow, draft: Draft, work: Work, bridge: Bridge) -> Referred:
     known = work.resource(f"Patient/{draft.patient}")
     at = bridge.clock().isoformat()
     openings, waiting, issues = [], [], list[Issue]()
-    for each in bridge.programmes:
-        for found in programme.evaluate(draft, each, tuple(bridge.partners.values()), draft.questions, at,
+    for found in programme.evaluate_all(draft, bridge.programmes, tuple(bridge.partners.values()), draft.questions, at,
                                         background=[known] if known else []):
-            if isinstance(found, programme.Opening):
-                openings.append(found)
-            elif isinstance(found, programme.Waiting):
-                waiting.append((each.programme, found.question))
-            else:
-                why = ", ".join(found.reasons)
-                issues.append(Issue("information", "BRG-R021", each.programme, f"not referred: {why}", kind="informational"))
+        if isinstance(found, programme.Opening):
+            openings.append(found)
+        elif isinstance(found, programme.Waiting):
+            waiting.append((found.row.programme, found.question))
+        else:
+            why = ", ".join(found.reasons)
+            issues.append(Issue("information", "BRG-R021", found.row.programme, f"not referred: {why}", kind="informational"))
     hospital = bridge.asker(row.envelope.feed, known)
     made = opening.refer(draft, openings, existing, bridge.ids, message_id=row.envelope.id, hospital=hospital,
                          resource=work.resource)
@@ -79,12 +78,19 @@ def _open(row: InboxRow, draft: Draft, work: Work, bridge: Bridge) -> Referred:
 
 
 def _recall(row: InboxRow, draft: Draft, work: Work, bridge: Bridge) -> Referred:
-    """Call off what the cancelled discharge or admission opened; the recipient is told, in the same queue."""
+    """Call off what the cancelled discharge or admission opened; the recipient is told, in the same queue.
+
+    A cancelled discharge takes back what a discharge opened; a cancelled admission everything of the visit.
+    """
     visits = {one["id"] for one in draft.of_type("Encounter")}
+    opened = {one.opened_by for one in work.referrals(draft.patient)}
+    events = {one.envelope.id: one.event for one in bridge.ledger.inbox(sorted(opened))}
     resources, rows, outgoing, issues = [], [], [], list[Issue]()
     for referral in work.referrals(draft.patient):
         task, request = work.resource(f"Task/{referral.id}"), work.resource(f"ServiceRequest/{referral.request}")
         if referral.closed or referral.visit not in visits or task is None or request is None:
+            continue
+        if draft.event == "ADT^A13" and events.get(referral.opened_by) != "ADT^A03":
             continue
         recalled = opening.recall(task, request, event=draft.event, at=draft.event_time)
         issues += recalled.issues
@@ -119,6 +125,8 @@ def answered(row: InboxRow, answer: Answer, work: Work, bridge: Bridge) -> Refer
         return Referred(draft)
     last = applied.steps[-1] if applied.steps else task
     hospital = bridge.partners.get(_asker(task))
+    if not applied.resources and _visible(last) == _visible(task):
+        return Referred(draft, (opening.row_of(referral, last),))  # kept as history; the hospital knows it all already
     refs = tuple(dict.fromkeys((
         f"Task/{referral.id}", f"ServiceRequest/{referral.request}", f"Patient/{referral.patient}",
         *_parties(last, request), *outputs(last), *(ref_of(one) for one in applied.resources))))
@@ -165,6 +173,11 @@ def _parties(task: Resource, request: Resource) -> list[str]:
     """The organisations a recipient needs to make sense of Task and ServiceRequest."""
     named = [task.get("requester", {}), task.get("owner", {}), request.get("requester", {}), *request.get("performer", ())]
     return list(dict.fromkeys(one["reference"] for one in named if "reference" in one))
+
+
+def _visible(task: Resource) -> Resource:
+    """What a recipient sees of a Task: not its event list, nor when it was touched."""
+    return {key: value for key, value in task.items() if key not in ("extension", "lastModified", "meta")}
 
 
 def outputs(task: Resource) -> list[str]:

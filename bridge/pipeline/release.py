@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from bridge.consent.decide import decide, prepare
-from bridge.consent.request import Policy, Request
+from bridge.consent import moment
+from bridge.consent.decide import decide_each, prepare
+from bridge.consent.request import Party, Policy, Request
+from bridge.consent.standing import Prepared
 from bridge.core.decision import Decision
 from bridge.core.ports import Work
 from bridge.core.rows import DecisionRow, InboxRow, Outgoing
@@ -18,6 +23,8 @@ from bridge.referral.partner import Partner
 from bridge.referral.terms import PARTNER
 
 Resource = dict[str, Any]
+Kept = dict[str, tuple[Resource, int]]
+"""Resources with their versions, by `Type/id`."""
 ESSENTIAL = ("Task", "ServiceRequest", "Patient")
 """Without any of these a delivery says nothing: one of them denied withholds it whole."""
 
@@ -30,55 +37,67 @@ def release(row: InboxRow, referred: Referred, work: Work, bridge: Bridge, queue
     returns those of this one.
     """
     draft, message_id = referred.draft, row.envelope.id
-    kept: dict[str, int] = {}
+    kept: Kept = {}
     work.preload([ref_of(one) for one in draft.resources], ())
     for resource in draft.resources:
-        kept[ref_of(resource)] = work.put(resource, draft.patient, message_id, draft.event_time)
+        kept[ref_of(resource)] = resource, work.put(resource, draft.patient, message_id, draft.event_time)
     for referral in referred.referrals:
         work.refer(referral)
     outgoing = []
     for one in referred.outgoing:
-        why = withheld(decisions(one, "commit", work, bridge))
+        why = withheld(decisions(one, "commit", work, bridge, kept))
         outgoing.append(replace(one, state="withheld" if why else "waiting", why=why))
         work.enqueue(outgoing[-1])
     if draft.event == "Consent":
         _let_go(draft.patient, queued, work)
     _ask(row, referred, work, bridge)
     work.finish(message_id, "accepted", issues=draft.issues, mapping=draft.mapping, version=draft.version,
-                patient=draft.patient, outputs=list(kept.items()))
+                patient=draft.patient, outputs=[(ref, version) for ref, (_, version) in kept.items()])
     return outgoing
 
 
-def decisions(outgoing: Outgoing, stage: str, work: Work, bridge: Bridge) -> list[tuple[Resource, Decision]]:
-    """Decide and record every resource of a delivery, at this moment, for its recipient; a resource that is gone is left out."""
-    partner = bridge.partners[outgoing.recipient]
-    at = bridge.clock().isoformat()
-    policy = policy_for(partner, bridge)
-    asked = request(partner, at, policy)
-    consents = prepare(work.consents(outgoing.patient), policy)
-    found = []
-    for ref, resource in carried(outgoing, work).items():
-        decision = decide(asked, resource, consents, policy)
-        found.append((resource, decision))
+def decisions(
+    outgoing: Outgoing, stage: str, work: Work, bridge: Bridge, kept: Mapping[str, tuple[Resource, int]] | None = None,
+) -> list[tuple[Resource, Decision]]:
+    """Decide and record every resource of a delivery, at this moment, for its recipient; a resource that is gone is left out.
+
+    `kept` is what the message itself has just put: it need not be read again.
+    """
+    partner, now = bridge.partners[outgoing.recipient], bridge.clock()
+    at, policy = now.isoformat(), policy_for(partner, bridge)
+    consents = prepared(work.consents(outgoing.patient), policy)
+    offered = carried(outgoing, work, kept or {})
+    resources = [resource for resource, _ in offered.values()]
+    decided = decide_each(request(partner, now, policy), resources, consents, policy)
+    for (ref, (_, version)), decision in zip(offered.items(), decided, strict=True):
         work.decided(DecisionRow(
-            outgoing.message_id, stage, at, partner.id, outgoing.patient, ref, int(resource.get("meta", {}).get("versionId", 0)),
-            partner.purpose, decision.effect, decision.rules, decision.consents, decision.redact_paths, decision.review))
-        bridge.metrics.decisions.labels(partner.id, stage, decision.effect).inc()
-    return found
+            outgoing.message_id, stage, at, partner.id, outgoing.patient, ref, version, partner.purpose, decision.effect,
+            decision.rules, decision.consents, decision.redact_paths, decision.review))
+    for effect, count in Counter([decision.effect for decision in decided]).items():
+        bridge.metrics.decisions.labels(partner.id, stage, effect).inc(count)
+    return list(zip(resources, decided, strict=True))
 
 
-def carried(outgoing: Outgoing, work: Work) -> dict[str, Resource]:
-    """The resources of a delivery as they are now, by `Type/id`, with what a Task has come to point at meanwhile."""
-    found: dict[str, Resource] = {}
+def carried(outgoing: Outgoing, work: Work, kept: Mapping[str, tuple[Resource, int]]) -> Kept:
+    """The resources of a delivery as they are now, with what a Task has come to point at meanwhile."""
+    found: Kept = {}
     waiting = list(outgoing.refs)
     for ref in waiting:
-        resource = work.resource(ref)
-        if resource is None or ref in found:
+        if ref in found:
             continue
-        found[ref] = resource
+        resource, version = kept.get(ref) or stored(ref, work)
+        if resource is None:
+            continue
+        found[ref] = resource, version
         if resource["resourceType"] == "Task":
             waiting += outputs(resource)
     return found
+
+
+def stored(ref: str, work: Work) -> tuple[Resource | None, int]:
+    """What is on file under `Type/id`, with its version."""
+    resource = work.resource(ref)
+    return resource, int(resource["meta"]["versionId"]) if resource else 0
 
 
 def withheld(decided: Sequence[tuple[Resource, Decision]]) -> str:
@@ -89,22 +108,35 @@ def withheld(decided: Sequence[tuple[Resource, Decision]]) -> str:
     return "" if any(decision.effect != "deny" for _, decision in decided) else "consent: nothing may leave"
 
 
+def prepared(consents: Sequence[Resource], policy: Policy) -> Prepared:
+    """A patient's consents, ready to be asked; those without any share one answer."""
+    return prepare(consents, policy) if consents else unasked(policy)
+
+
+@lru_cache(64)
+def unasked(policy: Policy) -> Prepared:
+    """What is asked when nobody has recorded a consent."""
+    return prepare((), policy)
+
+
 def policy_for(partner: Partner, bridge: Bridge) -> Policy:
     """What the contract with this partner says when no consent speaks, in the site's zone."""
     return Policy(no_consent=partner.no_consent, timezone=bridge.zone, fhir_base=bridge.fhir_base)
 
 
-def request(partner: Partner, at: str, policy: Policy) -> Request:
+def request(partner: Partner, at: datetime, policy: Policy) -> Request:
     """The question to the consent filter: this partner, for the purpose of its contract, at this moment."""
-    identifiers = [(PARTNER, partner.id), *partner.identifiers]
-    return Request.parse({
-        "recipient": {
-            "reference": f"Organization/{partner.id}",
-            "identifier": [{"system": system, "value": value} for system, value in identifiers],
-            "clearances": list(partner.clearances),
-        },
-        "purpose": partner.purpose, "action": "disclose", "at": at,
-    }, policy)
+    return Request(party(partner.id, partner.identifiers, policy), partner.purpose, "disclose", moment.instant(at),
+                   clearances=frozenset(partner.clearances))
+
+
+@lru_cache(1024)
+def party(partner: str, identifiers: tuple[tuple[str, str], ...], policy: Policy) -> Party | None:
+    """The partner as consents may name it: by its id here, and by the identifiers of its organisation."""
+    return Request.parse({"recipient": {
+        "reference": f"Organization/{partner}",
+        "identifier": [{"system": system, "value": value} for system, value in ((PARTNER, partner), *identifiers)],
+    }}, policy).recipient
 
 
 def _let_go(patient: str, queued: Sequence[Outgoing], work: Work) -> None:

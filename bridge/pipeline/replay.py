@@ -81,7 +81,7 @@ def steps(chosen: Plan, mode: str, bridge: Bridge, *, partner: str = "", again: 
     if chosen.state == "cancelled" or (chosen.state == "done" and not again):
         raise SettingsError(f"plan {chosen.id} is {chosen.state}; to run it once more say why with --again REASON")
     if mode == "redeliver" and partner not in bridge.partners:
-        raise SettingsError("redeliver sends to one partner: name it with --partner")
+        raise SettingsError(f"redeliver sends to one partner: name it with --partner; there are {', '.join(bridge.partners)}")
     cursor = chosen.cursor if chosen.state in ("running", "paused") and chosen.mode == mode else 0
     bridge.ledger.save_plan(replace(chosen, state="running", mode=mode, cursor=cursor))
     while cursor < len(chosen.ids):

@@ -26,7 +26,7 @@ from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.check import claim
 from bridge.pipeline.fault import fault_issue
 from bridge.pipeline.refer import ref_of
-from bridge.pipeline.release import decisions, policy_for, withheld
+from bridge.pipeline.release import ESSENTIAL, decisions, policy_for, withheld
 from bridge.referral import answer
 from bridge.referral.partner import Partner
 
@@ -129,6 +129,11 @@ def prepare(row: Outgoing, work: Work, bridge: Bridge) -> Ready | str:
     leaving = payload(decided, partner, bridge)
     if isinstance(leaving, str):
         return leaving
+    missing = {ref.split("/")[0] for ref in row.refs if ref.startswith(ESSENTIAL)} - {one["resourceType"] for one in leaving}
+    if missing:
+        return f"incomplete: nothing is left of {', '.join(sorted(missing))}"
+    if why := _overtaken(row, leaving, work):
+        return why
     key = bridge.ids.pairwise(partner.id, "Patient", row.patient)
     if row.kind == "oru":
         body, kind = oru(row, leaving, partner, bridge), HL7V2
@@ -137,10 +142,23 @@ def prepare(row: Outgoing, work: Work, bridge: Bridge) -> Ready | str:
     else:
         body, kind = orjson.dumps(bundle.collection(own_names(leaving, partner, bridge), base=bridge.fhir_base)), FHIR
     consents = tuple(sorted({one for _, decision in decided for one in decision.consents}))
-    disclosure = Disclosure(row.id, bridge.clock().isoformat(), partner.id, row.patient,
-                            tuple(ref_of(resource) for resource, decision in decided if decision.effect != "deny"),
-                            partner.purpose, consents, row.kind)
+    left = tuple(ref_of(one) for one in leaving)
+    disclosure = Disclosure(row.id, bridge.clock().isoformat(), partner.id, row.patient, left, partner.purpose, consents, row.kind)
     return Ready(row, Delivery(row.id, partner.id, row.kind, kind, body, key, row.referral), disclosure)
+
+
+def _overtaken(row: Outgoing, leaving: Sequence[Resource], work: Work) -> str:
+    """Why a referral that was called off before it left stays here, and with it the news that it was called off.
+
+    One that was tried may have arrived without our knowing: it is sent again, and the news after it.
+    """
+    if row.kind == "referral" and not row.attempts and any(one["resourceType"] == "Task" and one["status"] == "cancelled" for one in leaving):
+        return "called off before it left"
+    if row.kind in ("cancel", "note"):
+        referral = [one for one in work.outgoing(row.patient) if (one.referral, one.recipient, one.kind) == (row.referral, row.recipient, "referral")]
+        if referral and all(one.state == "withheld" and not one.attempts for one in referral):
+            return "the referral never left"
+    return ""
 
 
 def payload(decided: Sequence[tuple[Resource, Decision]], partner: Partner, bridge: Bridge) -> list[Resource] | str:

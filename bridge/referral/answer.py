@@ -152,6 +152,8 @@ def _pid(patient: Mapping[str, Any], own: list[Any]) -> list[Field]:
     name: Mapping[str, Any] = next(iter(patient.get("name", ())), {})
     given = name.get("given", [])
     shown = (name.get("family", ""), given[0] if given else "", " ".join(given[1:]))
+    if not any(shown):  # PID-5 is required; S says that a name is withheld on purpose (HL7 table 0200)
+        shown = ("", "", "", "", "", "", "S")
     return ["PID", "1", None, own, None, shown, None, patient.get("birthDate", "").replace("-", ""),
             _SEX.get(patient.get("gender", ""), "")]
 

@@ -41,16 +41,16 @@ def identify(draft: Draft, work: Work, own: str, answer: str = "") -> Draft | He
         on_file = work.resource(f"Patient/{answer or draft.patient}") is not None
         return draft if on_file and not answer else renamed(draft, answer) if on_file else _ask(UNKNOWN, ())
     strong = strong_identifiers(patient)
-    if not strong and not answer:
+    if not strong and not answer and not is_stub(patient):
         return renamed(draft, own)
-    people = set(work.persons(strong).values())
-    if answer and answer != NEW:
-        people = {answer}
+    if answer == NEW:
+        return renamed(draft, own)  # somebody nobody knows: the numbers stay with those who have them
+    people = {answer} if answer else set(work.persons(strong).values())
     if len(people) > 1:
         return _ask("identifiers of one message belong to several persons on file", tuple(sorted(people)))
-    if not people and is_stub(patient) and draft.event not in AHEAD and answer != NEW:
+    if not people and is_stub(patient) and draft.event not in AHEAD:
         return _ask(UNKNOWN, ())
-    person = people.pop() if people and answer != NEW else draft.patient
+    person = people.pop() if people else draft.patient
     for identifier in strong:
         work.link(identifier, person)
     if is_stub(patient):

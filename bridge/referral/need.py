@@ -35,8 +35,8 @@ def needs(resources: Iterable[Mapping[str, Any]]) -> list[Need]:
     else by its only category; a protective factor is no need.
     """
     found: dict[str, list[str]] = {}
-    ordered = sorted(resources, key=lambda one: one["resourceType"] != "Condition")
-    for one in ordered:
+    said = [one for one in resources if one["resourceType"] in ("Condition", "Observation")]
+    for one in sorted(said, key=lambda one: one["resourceType"]):
         for category in _said(one):
             found.setdefault(category, []).append(f"{one['resourceType']}/{one['id']}")
     return [Need(category, tuple(dict.fromkeys(refs))) for category, refs in found.items()]
@@ -55,7 +55,7 @@ def _said(one: Mapping[str, Any]) -> list[str]:
         over = coded(one.get("clinicalStatus"), CLINICAL) in ("inactive", "remission", "resolved")
         wrong = coded(one.get("verificationStatus"), VERIFICATION) in ("refuted", "entered-in-error")
         return [] if over or wrong else _categories(one)
-    if one["resourceType"] != "Observation" or one.get("status") == "entered-in-error":
+    if one.get("status") == "entered-in-error":
         return []
     if not any(coded(concept, INTERPRETATION) == "POS" for concept in one.get("interpretation", ())):
         return []

@@ -66,16 +66,16 @@ def refer(
     how many of these were called off before, so a replay gives the same ones.
     """
     visit, made, opened = occasion(draft, message_id), dict[str, Resource](), list[Referral]()
+    requester = _requester(draft, hospital, ids) if openings else {}
     for opening in openings:
         ordinal = _ordinal(opening, draft, visit, message_id, [*existing, *opened], resource)
         if ordinal is None:
             continue
-        requester = _requester(draft, hospital, ids)
         parts = (draft.patient, opening.row.programme, opening.need, opening.recipient.id, visit, str(ordinal))
         label = _short(ids, parts, taken)
         due = _due(draft, opening)
         request = _request(draft, opening, ids.uuid("ServiceRequest", *parts), requester, due, ids, label)
-        task = _task(draft, opening, ids.uuid("Task", *parts), request, requester, ids, label)
+        task = _task(draft, opening, ids.uuid("Task", *parts), request, label)
         for one in (organization(opening.recipient, ids), requester, request, task):
             made.setdefault(f"{one['resourceType']}/{one['id']}", one)
         opened.append(Referral(
@@ -173,8 +173,9 @@ def _request(
 
 
 def _task(
-    draft: Draft, opening: Opening, id_: str, request: Resource, requester: Resource, ids: Ids, label: str,
+    draft: Draft, opening: Opening, id_: str, request: Resource, label: str,
 ) -> Resource:
+    (owner,) = request["performer"]
     return {
         "resourceType": "Task", "id": id_, "meta": {"profile": [SDOH_TASK]},
         "identifier": [{"system": REFERENCE, "value": label}], "status": opening.row.status,
@@ -183,7 +184,7 @@ def _task(
         "focus": {"reference": f"ServiceRequest/{request['id']}"}, "for": request["subject"],
         **({"encounter": request["encounter"]} if "encounter" in request else {}),
         "authoredOn": draft.event_time, "lastModified": draft.event_time,
-        "requester": {"reference": f"Organization/{requester['id']}"}, "owner": reference(opening.recipient, ids),
+        "requester": request["requester"], "owner": owner,
     }
 
 

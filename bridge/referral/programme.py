@@ -6,7 +6,7 @@ the draft's resources by type and the facts `event`, `at`, `needs`; a recipient 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,24 +119,41 @@ def evaluate(
     draft: Draft, row: Row, partners: Sequence[Partner], questions: Sequence[Question], at: str, *,
     background: Sequence[Mapping[str, Any]] = (), without: Collection[str] = (),
 ) -> list[Finding]:
-    """What a draft means for a programme; [] when the programme does not look at such messages.
+    """What a draft means for one programme; [] when the programme does not look at such messages. See `evaluate_all`."""
+    return evaluate_all(draft, (row,), partners, questions, at, background=background, without=without)
+
+
+def evaluate_all(
+    draft: Draft, rows: Iterable[Row], partners: Sequence[Partner], questions: Sequence[Question], at: str, *,
+    background: Sequence[Mapping[str, Any]] = (), without: Collection[str] = (),
+) -> list[Finding]:
+    """What a draft means for each programme that looks at such messages, in their order.
 
     `questions` are the open ones of the message, `at` is now (FHIR dateTime). `background` are stored resources of the
     patient that the draft lacks (a screening names the Patient only). `without` are partners already tried. A check that
     fails for certain ends it; an open question of a table that a check reads makes an opening wait, and only that.
     """
-    if draft.event not in row.events:
+    looking = [row for row in rows if draft.event in row.events]
+    if not looking:
         return []
-    scope = _scope(draft, row, background, at)
+    by_type = _by_type(draft, background)
+    known = needs(one for held in by_type.values() for one in held)
+    facts = {"event": draft.event, "at": at, "needs": [need.category for need in known]}
+    return [one for row in looking for one in _evaluate(row, by_type, facts, known, partners, questions, without)]
+
+
+def _evaluate(
+    row: Row, by_type: Mapping[str, list[Any]], facts: Mapping[str, Any], known: Sequence[Need], partners: Sequence[Partner],
+    questions: Sequence[Question], without: Collection[str],
+) -> list[Finding]:
+    scope = Scope(by_type, Nobody(_untranslated), row.slots, row.caches, dict(facts))
     if row.trigger is not None and not row.trigger(scope):
         return []
     failed, question = _judge(row, scope, questions)
     if failed:
         return [No(row, failed)]
-    wanted = [Need("", ())] if row.per == "visit" else [
-        need for need in needs(_all(scope.source)) if not row.need or need.category in row.need
-    ]
-    address = _home(scope.source)
+    wanted = [Need("", ())] if row.per == "visit" else [need for need in known if not row.need or need.category in row.need]
+    address = _home(by_type)
     found: list[Finding] = [_choose(row, need, partners, scope, address, without) for need in wanted]
     if question is not None and any(isinstance(one, Opening) for one in found):
         return [Waiting(row, question)]
@@ -205,7 +222,8 @@ def _agrees(truth: Truth, scope: Scope, partner: Partner) -> bool:
     return truth(scope)
 
 
-def _scope(draft: Draft, row: Row, background: Sequence[Mapping[str, Any]], at: str) -> Scope:
+def _by_type(draft: Draft, background: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """The draft's resources, with what it lacks or only names filled in from those on file."""
     by_type: dict[str, list[Any]] = {}
     for one in draft.resources:
         by_type.setdefault(one["resourceType"], []).append(one)
@@ -216,8 +234,7 @@ def _scope(draft: Draft, row: Row, background: Sequence[Mapping[str, Any]], at: 
             held.append(dict(stored))
         elif _stub(held[same]):
             held[same] = dict(stored)
-    facts = {"event": draft.event, "at": at, "needs": [need.category for need in needs(_all(by_type))]}
-    return Scope(by_type, Nobody(_untranslated), row.slots, row.caches, facts)
+    return by_type
 
 
 def _untranslated(table: str, code: str, system: str = "") -> None:
@@ -226,10 +243,6 @@ def _untranslated(table: str, code: str, system: str = "") -> None:
 
 def _stub(resource: Mapping[str, Any]) -> bool:
     return any(tag.get("code") == "stub" for tag in resource.get("meta", {}).get("tag", ()))
-
-
-def _all(by_type: Mapping[str, list[Any]]) -> list[Any]:
-    return [one for held in by_type.values() for one in held]
 
 
 def _home(by_type: Mapping[str, list[Any]]) -> Mapping[str, Any]:

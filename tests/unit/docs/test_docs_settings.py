@@ -17,7 +17,7 @@ SECTIONS = ("site", "store", "broker", "web")
 
 def wanted() -> dict[str, str]:
     """Key to default, written as TOML writes it; `required` where there is none."""
-    found = dict.fromkeys(("mappings_path", "profiles_path"), "[]")
+    found = dict.fromkeys(("mappings_path", "profiles_path", "connectors_path"), "[]")
     for section in SECTIONS:
         found |= {f"{section}.{key}": written(field.default) for key, field in type(getattr(Settings(), section)).model_fields.items()}
     for key, field in PartnerRow.model_fields.items():

@@ -111,7 +111,7 @@ def test_the_engine_publishes_its_day_and_reads_what_comes_home(place: Place, tm
     """Each example message is confirmed on the facility's ingest queue; an answer on its own queue is read and printed."""
     queue = f"ingest.{FACILITY}"
     with running(place, tmp_path, "ehr.py", FACILITY, "0[123]-*.hl7", "13-*.ndjson") as printed:
-        lines = len((DEMO.parents[1] / "mappings/examples/day/13-consents.ndjson").read_bytes().splitlines())
+        lines = len((DEMO.parents[1] / "mappings/examples/day/00-consents.ndjson").read_bytes().splitlines())
         assert eventually(lambda: place.depth(queue) == 3 + lines), printed.read_text()
         publisher = Publisher(place.address)
         answer = Message("out", f"ehr.{FACILITY}.outcome", json.dumps(bundle(status="completed")).encode(), "d2",

@@ -55,7 +55,7 @@ def test_a_form_about_a_stranger_is_held_and_stores_nothing(town: Town) -> None:
     (b"\x00\xff\xfe", HL7V2, "BRG-H001"),
     (b"", HL7V2, "BRG-H"),
     (b"{", RECORD, "BRG-H010"),
-    (b"[1, 2]", RECORD, "BRG-H011"),
+    (b"[1, 2]", RECORD, "BRG-H015"),
     (b'{"record_type": "status"}', RECORD, "BRG-R3"),
     (b'{"resourceType": "Observation"}', FHIR, "BRG-M405"),
     (b'{"resourceType": "Consent"}', FHIR, "BRG-P"),

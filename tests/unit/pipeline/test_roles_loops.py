@@ -8,6 +8,7 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
+import structlog
 
 from bridge import roles, wiring
 from bridge.adapters.amqp.consumer import Progress
@@ -110,6 +111,7 @@ def test_a_retry_is_no_crash(town: Town, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("fault", [RuntimeError("ADLER"), SystemExit(1)])
 def test_a_loop_that_ends_by_itself_ends_the_service_as_broken(fault: BaseException, capfd: pytest.CaptureFixture[str]) -> None:
     """A loop that raises stops the others and makes the process end with a failure; its text stays unsaid."""
+    structlog.reset_defaults()
     stop, running = Event(), wiring.Running()
 
     def loop() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import platform
 import resource
@@ -83,6 +82,7 @@ def conversion(body: bytes, times: int, bridge: Bridge) -> dict[str, Any]:
     from bridge.fhir import bundle
     from bridge.pipeline.check import check
     from bridge.pipeline.draft import draft_of
+    from bridge.roles import settle
 
     envelope = Envelope("", "", bridge.clock(), HL7, body)
 
@@ -94,8 +94,7 @@ def conversion(body: bytes, times: int, bridge: Bridge) -> dict[str, Any]:
 
     made = draft_of(envelope, bridge)
     whole()
-    gc.collect()
-    gc.freeze()
+    settle()
     figures = clocked(whole, times)
     found: dict[str, Any] = {
         "message_bytes": len(body), "resources": len(made.resources) if isinstance(made, Draft) else 0, "bundle_bytes": len(whole()),

@@ -71,7 +71,8 @@ def _fhir(document: dict[str, Any], envelope: Envelope, bridge: Bridge) -> Draft
     errors = [issue for issue in draft.issues if issue.severity in ("error", "fatal")]
     if "T" not in draft.event_time:
         draft = replace(draft, event_time=envelope.received.isoformat())
-    return Rejected(tuple(errors)) if errors else draft
+    # one answer that does not fit is left out and said; a form of which nothing is left is refused
+    return Rejected(tuple(errors)) if errors and not draft.of_type("Observation") else draft
 
 
 def _consent(document: dict[str, Any], envelope: Envelope, bridge: Bridge) -> Draft | Rejected:

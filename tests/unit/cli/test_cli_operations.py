@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bridge.adapters.store.ledger import open_ledger
 from bridge.app import Connectors, build
 from bridge.core.envelope import FHIR, HL7V2
 from bridge.roles import drain, store
@@ -174,6 +175,20 @@ def test_publish_without_a_broker_stores_once(call: Call, site: Path, tmp_path: 
     assert json.loads(call("publish", "--from", "example-general", "--json", tmp_path / "a.hl7", config=site).out) == {"stored": 2, "known": 0}
     assert json.loads(call("publish", "--from", "example-general", "--json", tmp_path / "a.hl7", config=site).out) == {"stored": 0, "known": 2}
     assert call("publish", "--from", "nobody", tmp_path / "a.hl7", config=site).code == 2
+
+
+def test_publish_without_a_sender_goes_by_what_each_message_says(call: Call, site: Path, tmp_path: Path) -> None:
+    """Without --from an HL7v2 message is its hospital's and a record its organisation's; a file without a message is exit 1."""
+    record = {"cbo_org_id": "harbor-pantry", "record_id": "R-1", "record_type": "status", "source_system": "town"}
+    (tmp_path / "a.hl7").write_bytes(adt())
+    (tmp_path / "r.json").write_text(json.dumps(record))
+    (tmp_path / "empty").touch()
+    assert json.loads(call("publish", "--json", tmp_path / "a.hl7", tmp_path / "r.json", config=site).out) == {"stored": 2, "known": 0}
+    assert call("publish", tmp_path / "empty", config=site).code == 1
+    ledger = open_ledger(f"sqlite:///{site.parent}/state/ledger.db")
+    assert {(row.event, row.envelope.headers["channel"]) for row in ledger.find()} == {
+        ("ADT^A03", "example-general"), ("record/status", "harbor-pantry")}
+    ledger.close()
 
 
 def test_connectors_are_listed_made_and_tested(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

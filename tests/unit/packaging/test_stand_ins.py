@@ -110,7 +110,7 @@ def test_the_organisation_answers_accepted_then_completed(place: Place, tmp_path
 def test_the_engine_publishes_its_day_and_reads_what_comes_home(place: Place, tmp_path: Path) -> None:
     """Each example message is confirmed on the facility's ingest queue; an answer on its own queue is read and printed."""
     queue = f"ingest.{FACILITY}"
-    with running(place, tmp_path, "ehr.py", FACILITY, "0[123]-*.hl7", "13-*.ndjson") as printed:
+    with running(place, tmp_path, "ehr.py", FACILITY, "0[123]-*.hl7", "00-*.ndjson") as printed:
         lines = len((DEMO.parents[1] / "mappings/examples/day/00-consents.ndjson").read_bytes().splitlines())
         assert eventually(lambda: place.depth(queue) == 3 + lines), printed.read_text()
         publisher = Publisher(place.address)

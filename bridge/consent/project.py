@@ -6,7 +6,7 @@ The lists are data in `profiles/recipients/*.yaml`; reference/consent.md 2.3 is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -23,6 +23,8 @@ ALWAYS = frozenset({"resourceType", "id", "meta"})
 META = frozenset({"versionId", "lastUpdated", "profile", "security"})
 ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 ALL = "all"
+NAMES = 512
+"""Element names whose rule a shape remembers; no resource type has as many, but a name may come from outside."""
 
 Keep = Mapping[str, Any]
 """JSON name (`occurrence[x]` for a choice) -> `all`, or a filter: {targets: [types]}, {codes: [codes]}, {marked: url},
@@ -39,6 +41,7 @@ class Shape:
     keep: Keep | None
     drop: frozenset[str] = frozenset()
     categories: frozenset[str] = frozenset()
+    _known: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def fits(self, resource: Mapping[str, Any]) -> bool:
         """Whether this resource is of the domain that the recipient serves."""
@@ -51,6 +54,14 @@ class Shape:
 
     def allows(self, name: str) -> Any:
         """`all`, a filter, or None when the element is dropped."""
+        if name in self._known:
+            return self._known[name]
+        rule = self._rule(name)
+        if len(self._known) < NAMES:
+            self._known[name] = rule
+        return rule
+
+    def _rule(self, name: str) -> Any:
         if name in ALWAYS:
             return ALL
         element = name.removeprefix("_")

@@ -191,6 +191,17 @@ def test_publish_without_a_sender_goes_by_what_each_message_says(call: Call, sit
     ledger.close()
 
 
+def test_mapping_test_says_what_hl7_forbids_in_an_example(call: Call, site: Path, tmp_path: Path) -> None:
+    """An example that HL7's own tables do not allow is named on stderr with field and rule; the tests decide the exit code."""
+    (tmp_path / "own" / "examples").mkdir(parents=True)
+    (tmp_path / "own" / "examples" / "odd.hl7").write_bytes(adt().replace(b"PV1|1|I|", b"PV1|1|I^X^Y|"))
+    site.write_text(f'mappings_path = ["{tmp_path / "own"}"]\n' + site.read_text())
+    done = call("mapping", "test", config=site)
+    assert done.code == 0
+    assert "odd.hl7: error BRG-H04" in done.err
+    assert "PV1-2" in done.err
+
+
 def test_connectors_are_listed_made_and_tested(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """list names ours, new makes a folder whose connector works as it is, test finds no broken law, unknown is exit 2."""
     assert {"folder", "rabbit_tasks"} <= {one["name"] for one in lines(call("connector", "list", "--json").out)}

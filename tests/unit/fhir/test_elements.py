@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from bridge.fhir.elements import load
 from bridge.fhir.r4_tables import write
 
-CACHE = Path("/root/.cache/fhir-validate/packages")
+CACHE = Path(os.environ.get("FHIR_VALIDATE_CACHE", Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fhir-validate")) / "packages"
+"""Where the independent validator keeps the published definitions, when somebody has set it up."""
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ from typing import Any
 
 import orjson
 
+from bridge.consent.redact import redact
 from bridge.consent.release import release as cut
+from bridge.consent.release import verify_release
 from bridge.core.decision import Decision
 from bridge.core.delivery import Delivery, Receipt
 from bridge.core.envelope import FHIR, HL7V2
@@ -26,7 +28,7 @@ from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.check import claim
 from bridge.pipeline.fault import fault_issue
 from bridge.pipeline.refer import ref_of
-from bridge.pipeline.release import ESSENTIAL, decisions, policy_for, withheld
+from bridge.pipeline.release import ESSENTIAL, decisions, policy_for, prepared, request, withheld
 from bridge.referral import answer
 from bridge.referral.partner import Partner
 
@@ -129,6 +131,8 @@ def prepare(row: Outgoing, work: Work, bridge: Bridge) -> Ready | str:
     leaving = payload(decided, partner, bridge)
     if isinstance(leaving, str):
         return leaving
+    if why := _not_plain(row, leaving, partner, work, bridge):
+        return why
     missing = {ref.split("/")[0] for ref in row.refs if ref.startswith(ESSENTIAL)} - {one["resourceType"] for one in leaving}
     if missing:
         return f"incomplete: nothing is left of {', '.join(sorted(missing))}"
@@ -145,6 +149,14 @@ def prepare(row: Outgoing, work: Work, bridge: Bridge) -> Ready | str:
     left = tuple(ref_of(one) for one in leaving)
     disclosure = Disclosure(row.id, bridge.clock().isoformat(), partner.id, row.patient, left, partner.purpose, consents, row.kind)
     return Ready(row, Delivery(row.id, partner.id, row.kind, kind, body, key, row.referral), disclosure)
+
+
+def _not_plain(row: Outgoing, leaving: Sequence[Resource], partner: Partner, work: Work, bridge: Bridge) -> str:
+    """What is left must be a plain permit when it is decided itself (reference/consent.md 1.2, after redaction); or why not."""
+    policy = policy_for(partner, bridge)
+    asked, consents = request(partner, bridge.clock(), policy), prepared(work.consents(row.patient), policy)
+    wrong = sorted({one["resourceType"] for one in leaving if not verify_release(asked, one, consents, policy)})
+    return f"consent: no plain permit for what is left of {', '.join(wrong)}" if wrong else ""
 
 
 def _overtaken(row: Outgoing, leaving: Sequence[Resource], work: Work) -> str:
@@ -168,24 +180,28 @@ def payload(decided: Sequence[tuple[Resource, Decision]], partner: Partner, brid
         shown = cut(resource, decision, partner.kind, policy=policy)
         if shown is None:
             continue
-        sound, _ = claim(_addressed(shown, resource, partner, bridge), bridge.profiles)
+        permitted = redact(resource, decision.redact_paths, policy) if decision.redact_paths else resource
+        sound, _ = claim(_addressed(shown, permitted, partner, bridge), bridge.profiles)
         if sound is None:
             return f"profile: the {resource['resourceType']} that is left is no valid R4"
         leaving.append({key: value for key, value in sound.items() if key != "text"})
     return leaving
 
 
-def _addressed(shown: Resource, resource: Resource, partner: Partner, bridge: Bridge) -> Resource:
-    """The projected copy with what addresses it, the profiles that it may still meet, and a hospital's own numbers."""
-    kind = resource["resourceType"]
+def _addressed(shown: Resource, permitted: Resource, partner: Partner, bridge: Bridge) -> Resource:
+    """The projected copy with what addresses it, the profiles that it may still meet, and a hospital's own numbers.
+
+    All of it comes from what consent permitted: nothing that was redacted comes back.
+    """
+    kind = permitted["resourceType"]
     carried = (ASKED if partner.kind == EHR else ADDRESS).get(kind, ())
-    shown = {**shown, **{name: resource[name] for name in carried if name in resource}}
+    shown = {**shown, **{name: permitted[name] for name in carried if name in permitted}}
     if kind == "Patient":
-        shown = {**shown, **_known_as(resource, partner, bridge)}
+        shown = {**shown, **_known_as(permitted, partner, bridge)}
         for element, masked in MASKED.items():
             if element not in shown and element.lstrip("_") not in shown:
                 shown[element] = masked
-    if profiles := resource.get("meta", {}).get("profile"):
+    if profiles := permitted.get("meta", {}).get("profile"):
         shown["meta"] = {**shown.get("meta", {}), "profile": profiles}
     return {name: value for name, value in shown.items() if value not in ([], {})}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bridge.core.decision import Decision
 from bridge.core.envelope import FHIR
 from bridge.core.errors import SettingsError
 from bridge.core.rows import Outgoing
@@ -83,6 +84,32 @@ def test_every_reference_of_a_payload_is_inside_it(town: Town) -> None:
             text = json.dumps(bundle)
             named = [part.split('"')[0] for part in text.split('"reference": "')[1:]]
             assert set(named) <= inside
+
+
+def test_what_addresses_a_referral_brings_nothing_back_that_was_redacted(town: Town) -> None:
+    """A redacted element stays out, also when it is one that a hospital gets beyond its allow-list."""
+    permitted(town)
+    asked = town.resource(f"ServiceRequest/{town.referrals()[0].request}")
+    assert asked is not None
+    asked = {**asked, "category": [*asked["category"], {"text": "CANARY"}]}
+    place = len(asked["category"]) - 1
+    hospital = town.bridge.partners["example-general"]
+    for decision, seen in ((Decision("permit", ("M4",)), True), (Decision("redact", ("R1",), (f"category[{place}]",)), False)):
+        (left,) = sending.payload([(asked, decision)], hospital, town.bridge)
+        assert left["category"]
+        assert ("CANARY" in json.dumps(left)) is seen
+
+
+def test_what_is_no_plain_permit_when_decided_itself_does_not_leave(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy that consent does not permit is withheld, whatever the steps before made of it: here another person's Task."""
+    permitted(town)
+    shown = sending.payload
+    monkeypatch.setattr(sending, "payload", lambda *given: [
+        {**one, "for": {"reference": "Patient/somebody-else"}} if one["resourceType"] == "Task" else one for one in shown(*given)])
+    town.send()
+    assert row(town).state == "withheld"
+    assert row(town).why == "consent: no plain permit for what is left of Task"
+    assert town.mail("valley-elders").got == []
 
 
 def test_sent_is_settled_and_disclosed(town: Town) -> None:

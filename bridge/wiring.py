@@ -27,8 +27,6 @@ from bridge.web.app import Fact, build
 
 STALE = 60.0
 """Seconds without a turn after which a loop counts as dead."""
-OLD = 60.0
-"""Seconds a delivery may wait before readiness says so."""
 
 
 @dataclass(slots=True)

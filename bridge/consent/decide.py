@@ -57,21 +57,6 @@ def decide_each(
     return [closed(partial(scene.decide, resource)) for resource in resources]
 
 
-def decide_bundle(request: Request, bundle: Mapping[str, Any], consents: Consents, policy: Policy) -> tuple[Decision, ...]:
-    """The decision on each entry of a Bundle under its own patient, in order (R2); an entry that cannot be read is a deny.
-
-    Empty when the Bundle itself cannot be read.
-    """
-    found: list[Decision] = []
-
-    def each() -> Decision:
-        found.extend(_bare(request, _prepared(consents, policy), policy).entries(bundle))
-        return _of_entries(found)
-
-    closed(each)
-    return tuple(found)
-
-
 def closed(ask: Callable[[], Decision]) -> Decision:
     """Fail closed: an error while evaluating is a deny for a person to look at, logged by its kind alone."""
     try:

@@ -32,10 +32,6 @@ class Ids:
         text = self.digest(*parts).hex()
         return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-{VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
-    def log_key(self, *parts: str) -> str:
-        """12 hex digits to tell things apart in logs without naming them."""
-        return self.digest("log", *parts).hex()[:12]
-
     def pairwise(self, recipient: str, type_: str, id_: str) -> str:
         """The id this recipient sees for a resource; two recipients cannot compare notes (DESIGN decision 7)."""
         return self.uuid("pairwise", recipient, type_, id_)

@@ -42,15 +42,6 @@ def collection(resources: Iterable[Resource], *, base: str = "", timestamp: str 
     return _bundle("collection", ordered(resources), base, timestamp)
 
 
-def transaction(resources: Iterable[Resource], *, base: str = "", timestamp: str = "") -> Resource:
-    """A Bundle of type transaction that puts every resource under its own id, so sending it twice changes nothing."""
-    listed = ordered(resources)
-    made = _bundle("transaction", listed, base, timestamp)
-    for entry, resource in zip(made.get("entry", ()), listed, strict=True):
-        entry["request"] = {"method": "PUT", "url": f"{resource['resourceType']}/{resource['id']}"}
-    return made
-
-
 def message(header: Resource, resources: Iterable[Resource], *, base: str = "", timestamp: str = "") -> Resource:
     """A Bundle of type message: the MessageHeader first (R4 bdl-12), then the resources in order."""
     rest = [each for each in ordered(resources) if (each["resourceType"], each["id"]) != (header["resourceType"], header["id"])]

@@ -27,15 +27,10 @@ def human_name(value: Value, sender: Sender) -> dict[str, Any] | list[dict[str, 
     parts = value.parts
     if len(parts) == 1:
         return _plain_name(value.text(), sender)
-    made = _named(value, parts, 1)
+    made = _named(value, parts, 1, 7, (4, 6, 14), sender)
     if made is None:
         return None
     count = len(parts)
-    if count > 4 and parts[4]:
-        made["prefix"] = [value.text(5)]
-    _suffix(made, value, parts, (4, 6, 14))
-    if count > 6 and parts[6] and (use := word(sender, "name-use", value.text(7))):
-        made["use"] = use
     if count > 9:
         _dated(made, value, parts, 12, 10, sender)
     if count > 14 and parts[14] and (called := value.text(15).strip()):
@@ -46,18 +41,7 @@ def human_name(value: Value, sender: Sender) -> dict[str, Any] | list[dict[str, 
 def staff_name(value: Value, sender: Sender) -> dict[str, Any] | None:
     """XCN (and CN, PPN) -> HumanName of the person."""
     parts = value.parts
-    if len(parts) < 2:
-        return None
-    made = _named(value, parts, 2)
-    if made is None:
-        return None
-    count = len(parts)
-    if count > 5 and parts[5]:
-        made["prefix"] = [value.text(6)]
-    _suffix(made, value, parts, (5, 7, 21))
-    if count > 9 and parts[9] and (use := word(sender, "name-use", value.text(10))):
-        made["use"] = use
-    return made
+    return _named(value, parts, 2, 10, (5, 7, 21), sender) if len(parts) > 1 else None
 
 
 def address(value: Value, sender: Sender) -> dict[str, Any] | None:
@@ -124,8 +108,13 @@ def _plain_name(text: str, sender: Sender) -> dict[str, Any] | None:
     return {"text": text, "family": family.strip(), "given": given.replace(",", " ").split()}
 
 
-def _named(value: Value, parts: list[str], first: int) -> dict[str, Any] | None:
-    """Family, given and further given names from three components on; None when there is no name in them."""
+def _named(
+    value: Value, parts: list[str], first: int, use: int, suffixes: tuple[int, ...], sender: Sender,
+) -> dict[str, Any] | None:
+    """A name whose family, given and further given names stand from component `first` on, its prefix four after that.
+
+    `use` and `suffixes` are the components of those. None when there is no family and no given name.
+    """
     count = len(parts)
     made: dict[str, Any] = {}
     if parts[first - 1] and (family := value.text(first).strip()):
@@ -133,14 +122,15 @@ def _named(value: Value, parts: list[str], first: int) -> dict[str, Any] | None:
     given = [said for n in (first + 1, first + 2) if n <= count and parts[n - 1] and (said := value.whole(n).strip())]
     if given:
         made["given"] = given
-    return made or None
-
-
-def _suffix(made: dict[str, Any], value: Value, parts: list[str], places: tuple[int, ...]) -> None:
-    count = len(parts)
-    found = [said for n in places if n <= count and parts[n - 1] and (said := value.text(n).strip())]
-    if found:
-        made["suffix"] = list(dict.fromkeys(found))
+    if not made:
+        return None
+    if count > first + 3 and parts[first + 3]:
+        made["prefix"] = [value.text(first + 4)]
+    if suffix := [said for n in suffixes if n <= count and parts[n - 1] and (said := value.text(n).strip())]:
+        made["suffix"] = list(dict.fromkeys(suffix))
+    if count >= use and parts[use - 1] and (meant := word(sender, "name-use", value.text(use))):
+        made["use"] = meant
+    return made
 
 
 def _dated(made: dict[str, Any], value: Value, parts: list[str], start: int, whole: int, sender: Sender) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bridge.hl7v2.message import Message, Segment, Value
 
@@ -26,10 +26,6 @@ class Path:
         if self.component:
             text += f".{self.component}" + (f".{self.sub}" if self.sub else "")
         return text
-
-    def whole_field(self) -> Path:
-        """Return the path of the field alone."""
-        return replace(self, repetition=0, component=0, sub=0)
 
 
 _SHAPE = re.compile(

@@ -43,19 +43,9 @@ def field_name(segment: str, field: int) -> str:
     return str(_cell("segments", segment, field, NAME))
 
 
-def field_table(segment: str, field: int) -> str:
-    """Return the four digits of the table that a coded field draws on, "" when none."""
-    return str(_cell("segments", segment, field, TABLE))
-
-
 def required(segment: str, field: int) -> bool:
     """Say whether HL7 requires the field."""
     return bool(_cell("segments", segment, field, LEAST))
-
-
-def repeats(segment: str, field: int) -> bool:
-    """Say whether the field may repeat."""
-    return _cell("segments", segment, field, MOST) in (-1, "") or int(_cell("segments", segment, field, MOST)) > 1
 
 
 def segment_fields(segment: str) -> int:

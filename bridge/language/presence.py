@@ -17,7 +17,6 @@ Field = tuple[str, int]
 """(segment, field); field 0 is the segment itself."""
 Clauses = tuple[frozenset[Field], ...]
 
-NEVER: Clauses = (frozenset(),)
 ALWAYS: Clauses = ()
 _MOST = 12
 _DEEP = 12

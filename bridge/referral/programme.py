@@ -15,7 +15,6 @@ from bridge.language.scope import Nobody, Scope
 from bridge.referral.need import Need, needs
 from bridge.referral.partner import Partner
 
-Facts = Mapping[str, list[Any]]
 Truth = Callable[[Scope], bool]
 
 

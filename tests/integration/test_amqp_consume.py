@@ -19,23 +19,8 @@ from bridge.adapters.amqp.subscription import Consumer
 from bridge.adapters.amqp.topology import work_queues
 from bridge.core.errors import SettingsError, StoreUnavailable
 from tests.services.amqp_place import Place, drain, eventually, numbered, spawn
-from tests.services.rabbitmq import shared_node
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture(scope="module")
-def place() -> Place:
-    """The topology in a virtual host of this module."""
-    return Place(shared_node()).apply()
-
-
-@pytest.fixture
-def publisher(place: Place):
-    """A publisher of this test."""
-    made = Publisher(place.address)
-    yield made
-    made.close()
 
 
 def journal_of(path: Path) -> list[str]:

@@ -14,15 +14,8 @@ from bridge.adapters.amqp.subscription import Consumer
 from bridge.core.errors import BrokerUnavailable, Refused, SettingsError
 from tests.services.amqp_place import Place, drain, eventually, numbered
 from tests.services.proxy import proxy
-from tests.services.rabbitmq import shared_node
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture(scope="module")
-def place() -> Place:
-    """The topology in a virtual host of this module."""
-    return Place(shared_node()).apply()
 
 
 @pytest.fixture

@@ -21,23 +21,8 @@ from bridge.adapters.amqp.topology import describe
 from bridge.adapters.amqp.transport import Address
 from bridge.core.errors import BrokerUnavailable, Refused, SettingsError
 from tests.services.amqp_place import RUNGS, Place, drain, eventually
-from tests.services.rabbitmq import shared_node
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture(scope="module")
-def place() -> Place:
-    """The topology in a virtual host of this module."""
-    return Place(shared_node()).apply()
-
-
-@pytest.fixture
-def publisher(place: Place):
-    """A publisher with the bridge's own login."""
-    made = Publisher(place.address)
-    yield made
-    made.close()
 
 
 def test_applying_twice_changes_nothing(place: Place) -> None:

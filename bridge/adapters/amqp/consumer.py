@@ -45,7 +45,6 @@ class Progress:
     retried: int = 0
     parked: int = 0
     stale: int = 0
-    last_commit: float = 0.0
     why: str = ""
 
 
@@ -111,7 +110,7 @@ def _commit(batch: Batch, consumer: Subscription, take: Take, sending: Sending, 
             if _pause(fault.after, faults, stop, consumer, batch, progress, clock):
                 continue
             return False
-        progress.ready, progress.why, progress.last_commit = True, "", clock()
+        progress.ready, progress.why = True, ""
         progress.batches += 1
         progress.messages += len(batch.messages)
         progress.retried += len(copies)

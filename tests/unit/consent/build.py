@@ -144,3 +144,15 @@ def case(
 def ask(*arguments: Any, **named: Any) -> Json:
     """Decide a case written as for `case`."""
     return run_case(case(*arguments, **named))
+
+
+ANYONE = consent(permit())
+OPEN = {"no_consent": "permit"}
+
+
+def decision(*arguments: Any, **named: Any) -> str:
+    return str(ask(*arguments, **named)["decision"])
+
+
+def paths(*arguments: Any, **named: Any) -> list[str]:
+    return list(ask(*arguments, **named)["redact_paths"])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bridge.consent.cases import run_case
-from bridge.consent.decide import decide, decide_bundle, prepare
+from bridge.consent.decide import decide, prepare
 from bridge.consent.request import Policy, Request
 from tests.unit.consent.build import P1, case, condition, consent, permit, referral
 
@@ -74,11 +73,6 @@ def test_prepared_consents_answer_as_raw_ones() -> None:
     }
     for resource in (referral(), condition("F10.20"), bundle):
         assert decide(request, resource, ready, policy) == decide(request, resource, consents, policy)
-    entries = decide_bundle(request, bundle, ready, policy)
-    assert [each.effect for each in entries] == ["permit", "deny"]
-    nameless = replace(request, recipient=None)
-    assert [each.rules for each in decide_bundle(nameless, bundle, ready, policy)] == [("V1",), ("V1",)]
-    assert decide_bundle(request, {"entry": 1}, ready, policy) == ()
 
 
 def test_audit_names_versions_and_places_only() -> None:

@@ -8,10 +8,12 @@ import pytest
 
 from tests.unit.consent.build import (
     ACT,
+    ANYONE,
     AT,
     CBO,
     FOOD_BANK,
     LOINC,
+    OPEN,
     P1,
     SHELTER,
     actions,
@@ -20,24 +22,15 @@ from tests.unit.consent.build import (
     concept,
     condition,
     consent,
+    decision,
     deny,
     labelled,
     labels,
+    paths,
     permit,
     purposes,
     referral,
 )
-
-ANYONE = consent(permit())
-OPEN = {"no_consent": "permit"}
-
-
-def decision(*arguments: Any, **named: Any) -> str:
-    return str(ask(*arguments, **named)["decision"])
-
-
-def paths(*arguments: Any, **named: Any) -> list[str]:
-    return list(ask(*arguments, **named)["redact_paths"])
 
 
 @pytest.mark.parametrize(

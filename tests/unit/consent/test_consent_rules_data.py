@@ -9,11 +9,13 @@ import pytest
 from tests.unit.consent.build import (
     ACT,
     ADAMS,
+    ANYONE,
     FOOD_BANK,
     HOSPITAL,
     ICD,
     INLINE,
     LOINC,
+    OPEN,
     P1,
     REASON,
     SHELTER,
@@ -22,24 +24,15 @@ from tests.unit.consent.build import (
     concept,
     condition,
     consent,
+    decision,
     deny,
     labelled,
     labels,
+    paths,
     permit,
     purposes,
     referral,
 )
-
-ANYONE = consent(permit())
-OPEN = {"no_consent": "permit"}
-
-
-def decision(*arguments: Any, **named: Any) -> str:
-    return str(ask(*arguments, **named)["decision"])
-
-
-def paths(*arguments: Any, **named: Any) -> list[str]:
-    return list(ask(*arguments, **named)["redact_paths"])
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from tests.unit.consent.build import (
     FOOD_BANK,
     HOSPITAL,
     ICD,
+    OPEN,
     P1,
     SHELTER,
     actions,
@@ -30,7 +31,6 @@ from tests.unit.consent.build import (
 )
 
 FB = permit(actor=[FOOD_BANK], purpose=purposes("TREAT"))
-OPEN = {"no_consent": "permit"}
 BARE = {"identifier": {"value": "FB-1"}}
 KNOWN = {"identifier": {"system": CBO, "value": "FB-1"}}
 IDS = [{"system": CBO, "value": "FB-1"}]

@@ -25,10 +25,9 @@ def codes(found: list[Issue]) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("base", ["", "https://x.example/fhir"])
-@pytest.mark.parametrize("make", [bundles.collection, bundles.transaction])
-def test_made_bundles_are_valid(make: Any, base: str, profiles: Profiles) -> None:
+def test_made_bundles_are_valid(base: str, profiles: Profiles) -> None:
     """A Bundle that we make has no finding, and resources come before those that refer to them."""
-    made = make(ALL, base=base, timestamp="2026-09-01T00:00:00Z")
+    made = bundles.collection(ALL, base=base, timestamp="2026-09-01T00:00:00Z")
     assert profiles.check(made) == []
     assert [each["resourceType"] for each in bundles.resources(made)] == ["Organization", "Patient", "Task"]
 
@@ -89,8 +88,7 @@ def test_rules_of_bundles(profiles: Profiles) -> None:
     twice = bundles.collection([PATIENT], base="https://x.example/fhir")
     twice["entry"] *= 2
     assert ("BRG-P018", "Bundle.entry[1].fullUrl") in codes(profiles.check(twice))
-    transaction = bundles.transaction([PATIENT])
-    del transaction["entry"][0]["request"]
+    transaction = {**bundles.collection([PATIENT]), "type": "transaction"}
     assert ("BRG-P018", "Bundle.entry[0]") in codes(profiles.check(transaction))
     collection = bundles.collection([PATIENT])
     collection["entry"][0]["request"] = {"method": "PUT", "url": "Patient/1"}

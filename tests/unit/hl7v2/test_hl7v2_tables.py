@@ -57,15 +57,11 @@ def test_component_types(type_: str, component: int, expected: str) -> None:
 
 
 def test_names_and_cardinality() -> None:
-    """Names, tables, required and repeating fields are available for messages to people."""
+    """Names, required fields and counts are available for messages to people."""
     assert tables.field_name("PID", 3) == "patient identifier list"
     assert tables.component_name("CX", 4) == "assigning authority"
-    assert tables.field_table("PID", 8) == "0001"
-    assert tables.field_table("PID", 5) == ""
     assert tables.required("PID", 3)
     assert not tables.required("PID", 8)
-    assert tables.repeats("PID", 3)
-    assert not tables.repeats("PID", 8)
     assert tables.segment_fields("PID") == 40
     assert tables.segment_fields("ZPD") == 0
     assert tables.components("XTN") == 18

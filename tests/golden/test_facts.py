@@ -1,0 +1,58 @@
+"""Facts: one tiny message per row of the maps, and what the standard says it becomes.
+
+A file in `facts/` holds a `base` message (segments by line) and `facts`: cases in the form of inline tests, where `change`
+sets fields of the base, `append` adds segments, and `given` replaces the base. Expectations are written from the standard.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from bridge.core.ids import Ids
+from bridge.hl7v2 import dialect
+from bridge.language import cases, syntax
+from bridge.language.cases import Case
+from bridge.mapping import change
+from bridge.mapping.library import Library
+
+HERE = Path(__file__).resolve().parent
+IDS = Ids(b"a secret for tests only")
+
+
+@cache
+def library() -> Library:
+    return Library.load()
+
+
+@cache
+def feeds() -> dialect.Feeds:
+    return dialect.load(HERE.parents[1] / "mappings" / "feeds")
+
+
+def facts() -> list[tuple[str, Case]]:
+    """(base message, case) of every fact of every file."""
+    found = []
+    for file in sorted((HERE / "facts").glob("*.yaml")):
+        root = syntax.load(file.read_text(encoding="utf-8"), file.name)
+        base = root.get("base")
+        text = syntax.word(base, "base:") if base is not None else ""
+        found += [(case.given or text, case) for case in cases.read(root.get("facts"))]
+    return found
+
+
+def observe(base: str, case: Case) -> cases.Observe:
+    body = change.message("\r".join(base.strip().splitlines()).encode(), case.change, case.append)
+    feed = feeds().named(case.feed) if case.feed else feeds().named("default")
+    message = feed.read(body)
+    program = library().choose(message)
+    assert program is not None, "no mapping reads this event"
+    return cases.observer(program.run(message, library().senders().of(feed, message), IDS))
+
+
+@pytest.mark.parametrize(("base", "case"), facts(), ids=lambda each: f"{each.place.source.name}: {each.name}" if isinstance(each, Case) else "")
+def test_fact(base: str, case: Case) -> None:
+    """What the standard says of this row is what the bridge says."""
+    assert cases.judge(case, observe(base, case)).failures == ()

@@ -221,7 +221,7 @@ def _same(one: Folder, other: Folder) -> bool:
 
 
 def _below(place: Path, file: str, folders: Sequence[Folder]) -> bool:
-    """Whether a mapping's file (`mappings/adt/visit.yaml`) is this file or in this folder."""
+    """Whether a mapping's file (`mappings/common/visit.yaml`) is this file or in this folder."""
     for folder in folders:
         if isinstance(folder, Path) and file.partition("/")[0] == folder.name:
             full = (folder.parent / file).resolve()

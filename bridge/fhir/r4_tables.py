@@ -14,15 +14,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-TYPES = """Account AllergyIntolerance Appointment AuditEvent Basic Binary Bundle CarePlan CareTeam Communication Condition Consent
+TYPES = """Account AllergyIntolerance Appointment AuditEvent Basic Binary Bundle CarePlan CareTeam Communication Composition Condition
 
-Coverage Device DiagnosticReport DocumentReference Encounter Endpoint EpisodeOfCare Goal Group HealthcareService
+Consent Coverage Device DiagnosticReport DocumentReference Encounter Endpoint EpisodeOfCare Flag Goal Group HealthcareService
 
-Linkage Location MeasureReport MessageHeader NutritionOrder Observation OperationOutcome Organization Parameters
+Immunization Linkage List Location MeasureReport Media Medication MedicationAdministration MedicationDispense
+
+MedicationRequest MedicationStatement MessageHeader NutritionOrder Observation OperationOutcome Organization Parameters
 
 Patient Practitioner PractitionerRole Procedure Provenance Questionnaire QuestionnaireResponse RelatedPerson
 
-ServiceRequest Specimen Subscription Task""".split()
+RiskAssessment ServiceRequest Specimen Subscription Substance Task""".split()
 
 CORE = "http://hl7.org/fhir/StructureDefinition/"
 FHIR_TYPE = CORE + "structuredefinition-fhir-type"

@@ -79,6 +79,10 @@ class Elements:
         listed = self._listed.get(parent)
         return self._listed.get(self._resolve(parent), ()) if listed is None else listed
 
+    def choices(self) -> Iterator[Element]:
+        """Every typed element of every choice of the types in use."""
+        return (each for listed in self._listed.values() for each in listed if each.choice)
+
     def _resolve(self, parent: str) -> str:
         """The key under which the children of a path are kept; the path may go through datatypes and content references."""
         first, *rest = parent.split(".")

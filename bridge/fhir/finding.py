@@ -70,7 +70,8 @@ def findings(error: ValidationError, schema: Mapping[str, Any], root: str, known
     hint = next((node["x"]["profile"] for node, _ in nodes if "profile" in node.get("x", {})), "R4 4.0.1")
     for node, depth in nodes:
         if "invariant" in (note := node.get("x", {})):
-            where = located(root, error.instance_path[:depth])
+            # A keyword of ours reports its place in the schema, not the way there; it stands where the invariant does.
+            where = located(root, error.instance_path if error.kind.name == "fhirpath" else error.instance_path[:depth])
             return [issue("BRG-P014", where, f"{note['invariant']}: {note['says']}", hint)]
     for node, depth in reversed(nodes):
         note, where = node.get("x", {}), located(root, error.instance_path[:depth])

@@ -16,6 +16,7 @@ from bridge.core.issue import Issue
 from bridge.fhir.bundle import addresses, broken_rules, unresolved
 from bridge.fhir.definition import Profile, read
 from bridge.fhir.elements import Elements
+from bridge.fhir.fhirpath import compiled
 from bridge.fhir.finding import findings, issue
 from bridge.fhir.reference import kind_of, local, rewrite, strings
 from bridge.fhir.schema import R4, Schema
@@ -26,6 +27,18 @@ MOST_ISSUES = 100
 MOST_CLAIMS = 500
 """Combinations of claimed profiles that are remembered; they come from outside, so their number must have an end."""
 UNSAYABLE = "the resource holds something that JSON cannot say, or is nested too deeply"
+
+
+class Expression:
+    """The schema keyword `fhirpath`: an invariant as a closure, called for the elements that its schema leaves to it."""
+
+    def __init__(self, parent: Any, text: str, path: Any) -> None:
+        self._holds = compiled(text)
+
+    def validate(self, value: Any) -> None:
+        """Raise where the invariant does not hold."""
+        if not self._holds(value):
+            raise ValueError("invariant")
 
 
 class Profiles:
@@ -151,7 +164,7 @@ class Profiles:
             schema = self._base.schema(kind)
             chain = [{"allOf": [each.overlay], "x": {"profile": each.name}} for each in self._lineage(url)]
             schema |= {"allOf": chain} if chain else {}
-            ready = Draft202012Validator(schema, pattern_options=RegexOptions()), schema
+            ready = Draft202012Validator(schema, pattern_options=RegexOptions(), keywords={"fhirpath": Expression}), schema
             self._ready[kind, url] = ready
         return ready
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from bridge.core.errors import SettingsError
 from bridge.fhir.elements import Element, Elements
+from bridge.fhir.fhirpath import compiled
 from bridge.fhir.schema import bound, has_shadow, present, reference
 
 Schema = dict[str, Any]
@@ -20,6 +21,7 @@ Rule = Mapping[str, Any]
 KEYS = frozenset(["card", "types", "targets", "fixed", "pattern", "coding", "codes", "regex", "slices", "invariants", "says"])
 SLICE_KEYS = KEYS | {"match", "url", "elements"}
 LOGIC = frozenset(["any", "all", "one", "not"])
+INVARIANT_KEYS = LOGIC | {"key", "says", "when", "then", "fhirpath"}
 
 
 class Rules:
@@ -65,11 +67,20 @@ class Rules:
         return both(*parts)
 
     def invariant(self, parent: str, fact: Mapping[str, Any]) -> Schema:
-        """One invariant: `when` and `then`, or any, all, one, not; `key` and `says` go into the message."""
+        """One invariant: `when` with `then` or `fhirpath`, or any, all, one, not; `key` and `says` go into the message."""
         note = {"invariant": fact["key"], "says": fact["says"]}
+        if strange := fact.keys() - INVARIANT_KEYS:
+            raise SettingsError(f"{self.where}: {fact['key']}: unknown word {', '.join(sorted(strange))}")
+        if "fhirpath" in fact:
+            compiled(fact["fhirpath"])  # refused here, with the file, rather than at the first resource
+            then: Schema = {"fhirpath": fact["fhirpath"]}
+        elif "then" in fact:
+            then = self.condition(parent, fact["then"])
+        else:
+            then = self.condition(parent, {word: fact[word] for word in LOGIC if word in fact})
         if "when" in fact:
-            return {"if": self.condition(parent, fact["when"]), "then": self.condition(parent, fact["then"]), "x": note}
-        return {"allOf": [self.condition(parent, {word: fact[word] for word in LOGIC if word in fact})], "x": note}
+            return {"if": self.condition(parent, fact["when"]), "then": then, "x": note}
+        return {"allOf": [then], "x": note}
 
     def _rule(self, rule: Rule | str | None, keys: frozenset[str], path: str) -> dict[str, Any]:
         """A rule in its long form; a bare text is its cardinality."""

@@ -15,7 +15,7 @@ from typing import Any
 from bridge.core.errors import SettingsError
 from bridge.fhir.elements import load
 from bridge.fhir.fhirpath_syntax import Tree, read
-from bridge.fhir.moment import high, instant, low
+from bridge.fhir.moment import Span, spans
 
 Items = list[Any]
 Run = Callable[[Items, Any], Items]
@@ -227,10 +227,10 @@ def _compared(holds: Callable[[Any, Any], bool]) -> Callable[[Items, Items], Ite
     return compare
 
 
-def _moments(one: str, other: str) -> tuple[Any, Any] | None:
-    """Both as (earliest, latest) instant, when both are dates."""
+def _moments(one: str, other: str) -> tuple[Span, Span] | None:
+    """Both as (first, last) instant, when both are dates."""
     try:
-        return (instant(low(one)), instant(high(one))), (instant(low(other)), instant(high(other)))
+        return spans(one, other)
     except ValueError:
         return None
 
@@ -326,7 +326,5 @@ FUNCTIONS: dict[str, Callable[..., Items]] = {
     "substring": _text(lambda text, start, size=None: text[start:] if size is None else text[start:start + size]),
     "toString": _text(lambda value: str(value).lower() if isinstance(value, bool) else str(value)),
     "toInteger": lambda focus: [int(focus[0])] if focus and re.fullmatch("[+-]?[0-9]+", str(focus[0])) else [],
-    "lowBoundary": _text(low),
-    "highBoundary": _text(high),
     "trace": lambda focus, name: focus,
 }

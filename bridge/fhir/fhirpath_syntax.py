@@ -93,25 +93,25 @@ class Reader:
         """A literal, variable, bracket, sign or invocation."""
         if self.here is None:
             raise self.error("a value")
-        kind, token, _ = self.tokens[self.position]
+        kind, found, _ = self.tokens[self.position]
         if kind == "name":
             return self.invocation()
         self.take()
         if kind == "string":
-            return "literal", re.sub(r"\\(.)", lambda found: ESCAPES.get(found[1], found[1]), token[1:-1])
+            return "literal", re.sub(r"\\(.)", lambda pair: ESCAPES.get(pair[1], pair[1]), found[1:-1])
         if kind == "number":
-            return "literal", float(token) if "." in token else int(token)
+            return "literal", float(found) if "." in found else int(found)
         if kind == "variable":
-            return "variable", token[1:].strip("`'")
-        if token == "(":
+            return "variable", found[1:].strip("`'")
+        if found == "(":
             inner = self.binary(0)
             self.take(")")
             return inner
-        if token == "{":
+        if found == "{":
             self.take("}")
             return "literal", None
-        if token in ("-", "+"):
-            return "operator", token, ("literal", 0), self.postfix()
+        if found in ("-", "+"):
+            return "operator", found, ("literal", 0), self.postfix()
         self.position -= 1
         raise self.error("a value")
 

@@ -1,36 +1,41 @@
-"""The earliest and the latest instant that a FHIR date or dateTime can mean (FHIRPath N1 lowBoundary, highBoundary)."""
+"""What a FHIR date or dateTime can mean: the first and the last instant, and whether two of them are surely in order."""
 
 from __future__ import annotations
 
 import re
 from calendar import monthrange
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
-FORM = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)?)?)?)?\Z")
+FORM = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d:\d\d):(\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)?)?)?)?\Z")
+FIRST, LAST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
+"""Where a day begins first, and where it ends last."""
 
-
-def low(text: str) -> str:
-    """The first instant: a date without a zone begins where the day begins first, at +14:00. Raises ValueError for no date."""
-    return _boundary(text, "01", lambda year, month: "01", "00:00:00", "+14:00")
-
-
-def high(text: str) -> str:
-    """The last instant, at -12:00. Raises ValueError for no date."""
-    return _boundary(text, "12", lambda year, month: f"{monthrange(year, month)[1]:02}", "23:59:59.999", "-12:00")
+Span = tuple[datetime, datetime]
 
 
-def _boundary(text: str, month: str, day: object, time: str, zone: str) -> str:
+def spans(one: str, other: str) -> tuple[Span, Span]:
+    """Both as (first instant, last instant); where only one of them has a zone, the other may be in any. Raises ValueError."""
+    found, second = span(one), span(other)
+    if found[0].tzinfo and not second[0].tzinfo:
+        second = anywhere(second)
+    elif second[0].tzinfo and not found[0].tzinfo:
+        found = anywhere(found)
+    return found, second
+
+
+def span(text: str) -> Span:
+    """The first and the last instant; second 60 (R4 datatypes.html#dateTime) counts as 59. Raises ValueError for no date."""
     found = FORM.match(text)
     if not found:
         raise ValueError("not a date")
-    if found[4]:
-        fraction = found[5] or (".999" if time.endswith(".999") else ".000")
-        return f"{text[:10]}T{found[4]}{fraction}{found[6] or zone}"
-    known = found[2] or month
-    last = found[3] or day(int(found[1]), int(known))  # type: ignore[operator]
-    return f"{found[1]}-{known}-{last}T{time}{zone}"
+    year, month, day, clock, second, fraction, zone = found.groups()
+    if clock:
+        moment = datetime.fromisoformat(f"{year}-{month}-{day}T{clock}:{min(second, '59')}{(fraction or '.0')[:7]}{zone or ''}")
+        return moment, moment
+    last = day or f"{monthrange(int(year), int(month or 12))[1]:02}"
+    return datetime.fromisoformat(f"{year}-{month or '01'}-{day or '01'}"), datetime.fromisoformat(f"{year}-{month or '12'}-{last}T23:59:59.999999")
 
 
-def instant(text: str) -> datetime:
-    """A boundary as a moment; second 60 (R4 datatypes.html#dateTime) counts as 59. Raises ValueError."""
-    return datetime.fromisoformat(re.sub(r":60(?=[.Z+-])", ":59", text))
+def anywhere(of: Span) -> Span:
+    """A span without a zone, as wide as the earth's zones make it."""
+    return of[0].replace(tzinfo=FIRST), of[1].replace(tzinfo=LAST)

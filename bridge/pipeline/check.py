@@ -1,4 +1,4 @@
-"""Every resource against its profile, every message: a claim that does not hold is dropped, a broken resource too."""
+"""Every resource against its profile, every message: a claim that does not hold is dropped, an element that is not R4 too."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from typing import Any
 from bridge.core.draft import Draft
 from bridge.core.issue import Issue
 from bridge.fhir.profile import Profiles
+from bridge.fhir.prune import without
 
 Resource = dict[str, Any]
 BROKEN = ("error", "fatal")
+MOST_LOST = 20
+"""Elements that may be left out of one resource; with more it is not worth keeping."""
+WHOLE = ("Consent",)
+"""Kept whole or not at all: the part left out may be what limits the rest."""
 
 
 def check(draft: Draft, profiles: Profiles) -> Draft:
@@ -35,8 +40,22 @@ def claim(resource: Resource, profiles: Profiles) -> tuple[Resource | None, list
     plain = unclaimed(resource)
     broken = [issue for issue in profiles.check(plain) if issue.severity in BROKEN]
     if broken:
-        return None, broken
+        return (None, broken) if resource.get("resourceType") in WHOLE else sound(resource, broken, profiles)
     return plain, [replace(issue, severity="warning") if issue.severity in BROKEN else issue for issue in found]
+
+
+def sound(resource: Resource, broken: list[Issue], profiles: Profiles) -> tuple[Resource | None, list[Issue]]:
+    """(the resource without the elements that are not R4, or None when it cannot be saved; what was left out)."""
+    first, lost = broken, list[Issue]()
+    kept: Resource | None = resource
+    while broken and kept is not None and len(lost) < MOST_LOST:
+        lost.append(replace(broken[0], severity="warning", text=f"left out: {broken[0].text}"))
+        kept = without(kept, broken[0].where)
+        broken = [issue for issue in profiles.check(unclaimed(kept)) if issue.severity in BROKEN] if kept else []
+    if kept is None or broken:
+        return None, first
+    kept, more = claim(kept, profiles)
+    return kept, [*lost, *more]
 
 
 def unclaimed(resource: Resource) -> Resource:

@@ -12,6 +12,7 @@ from bridge.cli import context, show
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bridge.mapping.explain import Explanation
     from bridge.mapping.library import Library
     from bridge.pipeline.bridge import Bridge
 
@@ -125,19 +126,32 @@ def lint(ctx: click.Context, paths: tuple[str, ...], as_json: bool) -> None:
 @JSON
 @click.pass_context
 def explain(ctx: click.Context, file: str, element: str, feed: str, as_json: bool) -> None:
-    """Which element came from which field, and the shape of what stood there; never the value."""
+    """Which element came from which field and what stood there, and why an element is not there; never a value."""
     from bridge.mapping import explain as explaining
 
     with context.scratch(ctx) as bridge:
         for program, message, sender in read(context.read(file), feed, bridge):
             rows = [one for one in explaining.explain(program, message, sender, bridge.ids) if one.element.startswith(element)]
             for one in rows if as_json else ():
-                show.as_line({"resource": one.resource.split("/")[0], "element": one.element, "given": one.given, "expression": one.expression,
-                              "place": one.place, "sources": [{"path": s.path, "shape": s.shape} for s in one.sources]})
+                show.as_line({"resource": one.resource.split("/")[0], "emit": one.emit, "element": one.element, "given": one.given, "why": one.why,
+                              "expression": one.expression, "place": one.place,
+                              "sources": [{"path": s.path, "shape": s.shape} for s in one.sources]})
             if not as_json:
-                show.table(program.name, ("element", "", "from", "shape", "where"),
-                           [(one.element, "given" if one.given else "-", one.expression or "literal",
-                             ", ".join(f"{s.path} {s.shape}".strip() for s in one.sources), one.place) for one in rows])
+                explained(program.name, rows, hidden=not element)
+
+
+def explained(name: str, rows: list[Explanation], hidden: bool) -> None:
+    """One line an element for people; `hidden` leaves out those of which the message says nothing."""
+    click.echo(f"{name}")
+    shown = [one for one in rows if not (hidden and one.bare)]
+    for one in shown:
+        fields = "; ".join(f"{source.path}: {source.shape or 'empty'}" for source in one.sources)
+        if one.given:
+            click.echo(f"  {one.element} <- {fields or one.expression}  ({one.place})".translate(show.SAFE))
+        else:
+            click.echo(f"  no {one.element}: {one.why}{f' [{fields}]' if fields and not one.bare else ''}  ({one.place})".translate(show.SAFE))
+    if len(shown) < len(rows):
+        show.say(f"{len(rows) - len(shown)} more have nothing in this message; --element shows them")
 
 
 @command.command("coverage")

@@ -1,11 +1,10 @@
-"""Explain and coverage: which element comes from which field, which fields nobody reads; shapes, never values."""
+"""Explain: which element comes from which field, and why one is not there; shapes, never values."""
 
 from __future__ import annotations
 
 import pytest
 
 from bridge.hl7v2 import message
-from bridge.mapping.coverage import coverage, named
 from bridge.mapping.explain import described, explain, hl7_shape
 from tests.unit.language.workbench import IDS, MESSAGE, compiled, head, sender
 
@@ -72,7 +71,7 @@ def test_of_several_items_each_is_explained() -> None:
     """Two of three diagnoses become Conditions, the third says which condition did not hold, and over which fields."""
     found = explain(compiled(WHY), message.parse(MESSAGE.encode()), sender(), IDS)
     assert [one.given for one in found if one.element.startswith("Condition.code")] == [True, True]
-    assert [one.sources for one in found if one.element == "Condition"][0][0].shape == "A1N2.N1"
+    assert next(one.sources for one in found if one.element == "Condition")[0].shape == "A1N2.N1"
 
 
 def test_no_value_is_in_an_explanation() -> None:
@@ -92,20 +91,3 @@ def test_a_shape_tells_kind_and_length(raw: str, shape: str) -> None:
 def test_json_values_have_shapes_too() -> None:
     """A record's values are described by kind and size."""
     assert [described(value) for value in ("abc", True, 1, [1], {"a": 1}, None)] == ["text of 3", "true or false", "number", "list of 1", "object of 1", ""]
-
-
-def test_coverage_counts_used_and_unused_fields() -> None:
-    """Fields that hold something, split by whether the mapping reads them; reading the envelope counts."""
-    found = coverage(compiled(TEXT), [message.parse(MESSAGE.encode())])
-    assert {"PID-3", "PID-5", "PID-7", "DG1-3", "MSH-9", "EVN-2"} <= set(found.used)
-    assert {"PID-8", "PID-11", "NK1-2", "OBX-5"} <= set(found.unused)
-    assert found.unused["DG1-5"] == 3
-    assert 0 < found.share < 1
-    assert named("PV1-3") == "assigned patient location"
-
-
-def test_coverage_of_a_record() -> None:
-    """The members of a record that a mapping reads."""
-    program = compiled(head("record outcome") + "emit: {p: {resource: Procedure, key: =record_id, outcome: {text: =client.mrn}}}\n")
-    found = coverage(program, [{"record_id": "1", "client": {"mrn": "2"}, "hours": 3}])
-    assert (set(found.used), set(found.unused)) == ({"record_id", "client"}, {"hours"})

@@ -12,6 +12,7 @@ from bridge.cli import context, show
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bridge.mapping.explain import Explanation
     from bridge.mapping.library import Library
     from bridge.pipeline.bridge import Bridge
 
@@ -125,38 +126,92 @@ def lint(ctx: click.Context, paths: tuple[str, ...], as_json: bool) -> None:
 @JSON
 @click.pass_context
 def explain(ctx: click.Context, file: str, element: str, feed: str, as_json: bool) -> None:
-    """Which element came from which field, and the shape of what stood there; never the value."""
+    """Which element came from which field and what stood there, and why an element is not there; never a value."""
     from bridge.mapping import explain as explaining
 
+    missed = 0
     with context.scratch(ctx) as bridge:
         for program, message, sender in read(context.read(file), feed, bridge):
+            if program is None:
+                missed += 1
+                continue
             rows = [one for one in explaining.explain(program, message, sender, bridge.ids) if one.element.startswith(element)]
             for one in rows if as_json else ():
-                show.as_line({"resource": one.resource.split("/")[0], "element": one.element, "given": one.given, "expression": one.expression,
-                              "place": one.place, "sources": [{"path": s.path, "shape": s.shape} for s in one.sources]})
+                show.as_line({"resource": one.resource.split("/")[0], "emit": one.emit, "element": one.element, "given": one.given, "why": one.why,
+                              "expression": one.expression, "place": one.place,
+                              "sources": [{"path": s.path, "shape": s.shape} for s in one.sources]})
             if not as_json:
-                show.table(program.name, ("element", "", "from", "shape", "where"),
-                           [(one.element, "given" if one.given else "-", one.expression or "literal",
-                             ", ".join(f"{s.path} {s.shape}".strip() for s in one.sources), one.place) for one in rows])
+                explained(program.name, rows, hidden=not element)
+    if missed:
+        ctx.exit(1)
+
+
+def explained(name: str, rows: list[Explanation], hidden: bool) -> None:
+    """One line an element for people; `hidden` leaves out those of which the message says nothing."""
+    click.echo(f"{name}")
+    shown = [one for one in rows if not (hidden and one.bare)]
+    for one in shown:
+        fields = "; ".join(f"{source.path}: {source.shape or 'empty'}" for source in one.sources)
+        if one.given:
+            click.echo(f"  {one.element} <- {fields or one.expression}  ({one.place})".translate(show.SAFE))
+        else:
+            click.echo(f"  no {one.element}: {one.why}{f' [{fields}]' if fields and not one.bare else ''}  ({one.place})".translate(show.SAFE))
+    if len(shown) < len(rows):
+        show.say(f"{len(rows) - len(shown)} more have nothing in this message; --element shows them")
 
 
 @command.command("coverage")
-@click.argument("file", metavar="MESSAGE")
+@click.argument("files", nargs=-1, metavar="[MESSAGE...]")
 @click.option("--feed", default="", help="The sender's feed file.")
+@click.option("--rows", is_flag=True, help="HL7's segments instead of messages; the same as without a message.")
+@click.option("--open", "only_open", is_flag=True, help="Of the segments only the fields that are neither mapped nor left.")
 @JSON
 @click.pass_context
-def coverage(ctx: click.Context, file: str, feed: str, as_json: bool) -> None:
-    """Which fields of these messages were used, and which were not."""
+def coverage(ctx: click.Context, files: tuple[str, ...], feed: str, rows: bool, only_open: bool, as_json: bool) -> None:
+    """Which fields of these messages were used, which were not, and why; without a message, of all segments."""
     from bridge.mapping import coverage as covering
 
+    if rows or only_open or not files:
+        segments(ctx, only_open, as_json)
+        return
+    missed = 0
     with context.scratch(ctx) as bridge:
-        for program, message, _ in read(context.read(file), feed, bridge):
-            found = covering.coverage(program, [message])
-            if as_json:
-                show.as_line({"mapping": program.name, "used": found.used, "unused": found.unused, "share": round(found.share, 3)})
-                continue
-            show.table(f"{program.name}: {found.share:.0%} of the filled fields used", ("field not used", "name"),
-                       [(name, covering.named(name) if program.language == "hl7v2" else "") for name in found.unused])
+        left = covering.read_left(bridge.mappings.folders)
+        for file in files:
+            for program, message, sender in read(context.read(file), feed, bridge):
+                if program is None:
+                    missed += 1
+                    continue
+                found = covering.coverage(program, message, sender, bridge.ids, left)
+                if as_json:
+                    show.as_line({"file": file, "mapping": program.name, "used": found.used, "unused": found.unused, "why": found.why,
+                                  "share": round(found.share, 3)})
+                    continue
+                named = covering.named if program.language == "hl7v2" else str
+                show.table(f"{program.name}: {found.share:.0%} of the filled fields used", ("not used", "name", "why"),
+                           [(name, named(name), found.why[name]) for name in found.unused])
+    if missed:
+        ctx.exit(1)
+
+
+def segments(ctx: click.Context, only_open: bool, as_json: bool) -> None:
+    """Every field of HL7's segments: where it goes, why nowhere, or that nobody has decided yet (exit 1)."""
+    from bridge.mapping import coverage as covering
+
+    library = load(ctx)
+    found = covering.rows(library.programs.values(), covering.read_left(library.folders))
+    undecided = [row for row in found if row.open]
+    for row in undecided if only_open else found:
+        if as_json:
+            show.as_line({"field": row.field, "name": row.name, "mapped": [{"element": element, "place": place} for element, place in row.mapped],
+                          "left": row.reason, "open": row.open})
+        else:
+            told = "; ".join(f"{element} ({place})" if place else element for element, place in row.mapped)
+            click.echo(f"{row.field} {row.name}: {told or (f'left: {row.reason}' if row.reason else 'open')}")
+    mapped = sum(bool(row.mapped) for row in found)
+    show.say(f"{mapped} fields mapped, {len(found) - mapped - len(undecided)} left with a reason, {len(undecided)} open")
+    if undecided:
+        ctx.exit(1)
 
 
 @command.command("functions")
@@ -177,7 +232,7 @@ def load(ctx: click.Context) -> Library:
 
 
 def read(body: bytes, feed: str, bridge: Bridge) -> Iterator[tuple[Any, Any, Any]]:
-    """(mapping, message, sender) of each message of a file that has a mapping; says which have none."""
+    """(mapping, message, sender) of each message of a file; without a mapping (None, None, None), and says why."""
     from bridge.core import json
     from bridge.core.envelope import HL7V2, Envelope
     from bridge.core.errors import Unreadable
@@ -190,11 +245,14 @@ def read(body: bytes, feed: str, bridge: Bridge) -> Iterator[tuple[Any, Any, Any
             raw: Any = hl7.parse(part) if kind == HL7V2 else json.read(part)
         except Unreadable as error:
             show.say(f"[{number}] {error.issue}")
+            yield None, None, None
             continue
         chosen = bridge.feed(envelope, raw if kind == HL7V2 else None)
         message = chosen.repair(raw) if kind == HL7V2 else raw
-        program = bridge.mappings.choose(message)
+        sender = bridge.sender(chosen, message if kind == HL7V2 else None)
+        program = bridge.mappings.choose(message, sender)
         if program is None:
             show.say(f"[{number}] no mapping for this event")
+            yield None, None, None
             continue
-        yield program, message, bridge.sender(chosen, message if kind == HL7V2 else None)
+        yield program, message, sender

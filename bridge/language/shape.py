@@ -36,14 +36,30 @@ Live = tuple[tuple[tuple[str, Give], ...], tuple[tuple[str, Give], ...]]
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """What stands around a line: the `each` (with its steps) and the `when` of an object, and where they are written."""
+
+    walk: Callable[[Scope], Any] | None
+    steps: tuple[Step, ...]
+    when: Callable[[Scope], bool] | None
+    each_text: str
+    when_place: str
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
-    """Where one element comes from: its path, the source paths it reads, and the place in the file."""
+    """Where one element comes from: its path, the source paths it reads, and the place in the file.
+
+    `read` gives its values and `guards` are the objects around it, outermost first: explain asks both again.
+    """
 
     element: str
     reads: tuple[str, ...]
     file: str
     line: int
     text: str
+    read: Reads | None = field(default=None, compare=False, repr=False)
+    guards: tuple[Guard, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -91,6 +107,7 @@ class Shaper:
     compiler: Compiler
     lines: list[Line] = field(default_factory=list)
     errors: list[MappingError] = field(default_factory=list)
+    guards: tuple[Guard, ...] = ()
 
     def object(self, entries: Iterable[tuple[Scalar, Node]], type_: str, path: str, context: Context) -> tuple[dict[str, Any], Body]:
         """(constants, the rest) of an object of this type."""
@@ -149,7 +166,8 @@ class Shaper:
         inner = replace(context, reads=[])
         tree = parse(node)
         read = self.compiler.give(tree, inner, target)
-        self.lines.append(Line(path, tuple(dict.fromkeys(inner.reads)), node.place.source.name, node.place.line, node.text))
+        self.lines.append(Line(path, tuple(dict.fromkeys(inner.reads)), node.place.source.name, node.place.line, node.text,
+                               read, self.guards))
         if isinstance(tree, Literal):
             return Part(read(_NOWHERE)[0])
         short = self.compiler.one(tree, context, target, _single(read, path)) if element.max == 1 else None
@@ -182,7 +200,11 @@ class Shaper:
             needs.append(self.compiler.presence.truth(tree, context.lets))
             when = self.compiler.truth(tree, context)
         entries = [(key, value) for key, value in node if key.text not in controls]
+        around = self.guards
+        if walk is not None or when is not None:
+            self.guards = (*around, Guard(walk, context.steps, when, _text(controls.get("each")), _place(controls.get("when"))))
         constants, body = self.object(entries, type_, path, context)
+        self.guards = around
         if not body.parts and walk is None and when is None:
             return Part(constants)
         if body.parts:
@@ -200,6 +222,14 @@ class Shaper:
         if not isinstance(named, Scalar) or named.literal not in self.compiler.elements.resources:
             raise fault(node.place, f"{path} needs its resourceType")
         return named.literal
+
+
+def _text(node: Node | None) -> str:
+    return (node.expression or node.text) if isinstance(node, Scalar) else ""
+
+
+def _place(node: Node | None) -> str:
+    return f"{node.place.source.name}:{node.place.line}" if node is not None else ""
 
 
 def condition(node: Node) -> Tree:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -76,6 +76,16 @@ def _log_to_stderr() -> None:
     from bridge.observe import log
 
     log.configure(level="warning")
+
+
+def opened(path: str) -> BinaryIO:
+    """A file to be read piece by piece, or standard input for `-`; a file that cannot be read is a usage error."""
+    if path == "-":
+        return sys.stdin.buffer
+    try:
+        return Path(path).open("rb")
+    except OSError as error:
+        raise click.BadParameter(f"{path}: {error.strerror}") from None
 
 
 def read(path: str) -> bytes:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -36,33 +36,40 @@ class Converted:
 def command(ctx: click.Context, files: tuple[str, ...], feed: str, out: Path | None) -> None:
     """Messages (HL7v2, QuestionnaireResponse, CBO record; a file may hold many) to checked FHIR Bundles.
 
-    Without --out: one Bundle per line on stdout, issues on stderr.
+    Without --out: one Bundle per line on stdout, issues on stderr. A file is read piece by piece, `-` is standard input.
     """
     failed = 0
     if out:
         out.mkdir(parents=True, exist_ok=True)
     with context.scratch(ctx) as bridge:
         for path in files:
-            for number, made in enumerate(convert(context.read(path), feed, bridge), 1):
-                failed += made.failed
-                (write if out else tell)(made, Path(path).name, number, out)
+            with context.opened(path) as file, show.progress(file, Path(path).name, quiet=not out) as watched:
+                for number, made in enumerate(convert(watched, feed, bridge), 1):
+                    failed += made.failed
+                    (write if out else tell)(made, Path(path).name, number, out)
     if failed:
         show.say(f"{failed} not converted, or not whole")
         ctx.exit(1)
 
 
-def convert(body: bytes, feed: str, bridge: Bridge) -> Iterator[Converted]:
-    """Every message of a file, read, mapped and checked, in order; a file without any gives one refusal."""
-    from bridge.pipeline.read import messages
+def convert(file: BinaryIO, feed: str, bridge: Bridge) -> Iterator[Converted]:
+    """Every message of a file, read, mapped and checked, in order; a file without any gives one refusal.
 
-    found = False
-    for kind, part in messages(body):
-        found = True
-        yield one(kind, part, feed, bridge)
-    if not found:
-        from bridge.core.issue import Issue
+    What there is to say of the file itself, as the counts of a batch, is said with the message before it.
+    """
+    from bridge.core.issue import Issue
+    from bridge.pipeline.read import stream
 
-        yield Converted(None, (Issue("fatal", "BRG-H001", "", "no message in this file", "HL7v2 begins with MSH, JSON with {", "structure"),))
+    said: list[Issue] = []
+    last: Converted | None = None
+    for kind, part in stream(file, said.append):
+        if last is not None:
+            yield replace(last, issues=(*last.issues, *said))
+            said.clear()
+        last = one(kind, part, feed, bridge)
+    if last is None:
+        last = Converted(None, (Issue("fatal", "BRG-H001", "", "no message in this file", "HL7v2 begins with MSH, JSON with {", "structure"),))
+    yield replace(last, issues=(*last.issues, *said))
 
 
 def one(kind: str, part: bytes, feed: str, bridge: Bridge) -> Converted:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
+import stat
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 import click
 import orjson
@@ -43,3 +47,34 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], not
     if note:
         console.print(note)
     console.print()
+
+
+LONG = 1 << 20
+"""Bytes from which on reading a file is long work."""
+
+
+@contextmanager
+def progress(file: BinaryIO, name: str, *, quiet: bool = False) -> Iterator[BinaryIO]:
+    """The file, with a bar on stderr that follows how far it was read: when a person is looking and it is long work.
+
+    `quiet` keeps it off a terminal that shows results too.
+    """
+    size = _size(file)
+    if not sys.stderr.isatty() or (quiet and sys.stdout.isatty()) or 0 <= size < LONG:
+        yield file
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), redirect_stdout=False, transient=True) as bar:
+        yield bar.wrap_file(file, total=size if size >= 0 else None, description=name.translate(SAFE))
+
+
+def _size(file: BinaryIO) -> int:
+    """Bytes of a file on disk; -1 for a pipe, whose length nobody knows."""
+    try:
+        found = os.fstat(file.fileno())
+    except (OSError, io.UnsupportedOperation):
+        return -1
+    return found.st_size if stat.S_ISREG(found.st_mode) else -1

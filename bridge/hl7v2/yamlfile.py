@@ -10,6 +10,8 @@ import yaml
 from bridge.core.errors import SettingsError
 
 MISSING: Any = object()
+DEPTH = 20
+"""Levels of nesting; a feed file needs four."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,9 @@ class Node:
 
 
 def load_nodes(text: str, file: str) -> Node:
-    """Return the document; SettingsError with file and line when it is no YAML or has a key twice."""
+    """Return the document; SettingsError with file and line when it is no YAML, has a key twice, an alias or no end of depth."""
     try:
+        _shallow(text, file)
         root = yaml.compose(text, Loader=yaml.CBaseLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -77,6 +80,17 @@ def load_nodes(text: str, file: str) -> Node:
     except yaml.YAMLError:
         raise SettingsError(f"{file}: this is no YAML: it holds characters that YAML does not allow") from None
     return Node({}, f"{file}:1") if root is None else _node(root, file)
+
+
+def _shallow(text: str, file: str) -> None:
+    """Refuse what costs more than it says: an alias repeats what its anchor holds, and each level of nesting costs stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CBaseLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise SettingsError(f"{file}:{event.start_mark.line + 1}: aliases are not used here; write it out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEPTH:
+            raise SettingsError(f"{file}:{event.start_mark.line + 1}: nested deeper than {DEPTH} levels")
 
 
 def _node(node: yaml.Node, file: str) -> Node:

@@ -380,6 +380,7 @@ def _coded_v2(read: Reads) -> Callable[[Scope], list[tuple[str, str, str, Any]]]
             else:
                 count = len(value.parts)
                 words = (count > 8 and value.text(9)) or (count > 1 and value.text(2)) or ""
-                found.append((value.text(), value.text(3) if count > 2 else "", words, value))
+                # A code has single blanks between its words and none around them (R4 datatypes, code).
+                found.append((" ".join(value.text().split()), value.text(3) if count > 2 else "", words, value))
         return found
     return coded

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.language.expr import Call, FieldPath, Listing, Literal, Member, Name, Operation, Tree
-from bridge.language.segment import read_path
+from bridge.language.segment import located
 
 Field = tuple[str, int]
 """(segment, field); field 0 is the segment itself."""
@@ -38,7 +38,7 @@ class Presence:
     def value(self, tree: Tree, lets: Mapping[str, Tree]) -> Clauses:
         """What an expression needs to have a value."""
         if isinstance(tree, FieldPath):
-            path = read_path(tree.text)
+            path = located(tree)
             return (frozenset({(path.segment, path.field)}),)
         if isinstance(tree, Name):
             return self._name(tree, lets, self.value)

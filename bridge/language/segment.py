@@ -38,6 +38,14 @@ read_path = lru_cache(maxsize=4096)(paths.parse)
 SegmentReader = Callable[[Scope], Any]
 
 
+def located(node: FieldPath | Name) -> Path:
+    """The Path that a node of an expression names; raises MappingError at its place when a number in it is 0."""
+    try:
+        return read_path(node.text)
+    except ValueError as error:
+        raise fault(node.place, str(error).partition(": ")[2]) from None
+
+
 class MessageSource:
     """Names and paths of an HL7 v2 message."""
 
@@ -51,10 +59,7 @@ class MessageSource:
 
     def path(self, node: FieldPath, steps: Sequence[Step]) -> Term:
         """The reader of a field path; raises MappingError for a segment, field or component that HL7 does not know."""
-        try:
-            path = read_path(node.text)
-        except ValueError as error:
-            raise fault(node.place, str(error).partition(": ")[2]) from None
+        path = located(node)
         type_ = _type(path, node)
         step = _bound(path, steps)
         varies = step.varies if step else None
@@ -92,9 +97,9 @@ class MessageSource:
         """A segment by its bare name (`IN1`), for `exists()` and `count()`; None for any other name."""
         text = node.text
         name = text[:3]
-        if not (text.isupper() and (len(text) == 3 or text[3] == "[") and _known(name)):
+        if not (text.isupper() and (len(text) == 3 or text[3:4] == "[") and _known(name)):
             return None
-        path = read_path(text)
+        path = located(node)
         if path.occurrence == 0 and not any(step.segment == name for step in steps) and not _near(name, steps):
             return Term(lambda scope: scope.source.all(name), SEGMENT, name, True, name, name)
         segment = _segment(name, path.occurrence, steps)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
@@ -49,12 +51,35 @@ def content_type(body: bytes) -> str:
 
 
 def messages(body: bytes) -> Iterator[tuple[str, bytes]]:
-    """(content type, bytes) of every message in a file: an HL7v2 batch, a JSON array or one document a line."""
-    kind = content_type(body)
+    """(content type, bytes) of every message in a body: an HL7v2 batch, a JSON array or one document a line."""
+    return stream(io.BytesIO(body))
+
+
+def stream(file: BinaryIO, note: batch.Note | None = None) -> Iterator[tuple[str, bytes]]:
+    """As `messages`, of a file that is read piece by piece: one message is held at a time, or one JSON array.
+
+    `note` takes what there is to say of the file itself (a batch whose counts are wrong, a file without end). JSON that is
+    larger than `json.LIMIT`, whole or on one line, comes out cut above it, so that it is refused by size.
+    """
+    pieces = batch.blocks(file)
+    start = next(pieces, b"")
+    kind = content_type(start)
+    pieces = chain((start,), pieces)
     if kind == HL7V2:
-        yield from ((HL7V2, part) for part in batch.split(body))
+        yield from ((HL7V2, part) for part in batch.split_blocks(pieces, note))
         return
-    for document in _documents(body):
+    lines = _lines(pieces)
+    first = next(lines, b"")
+    if first.lstrip(b"\xef\xbb\xbf \t").startswith(b"{") and _whole(first):
+        yield kind, first
+        yield from ((kind, line) for line in lines)
+        return
+    body = bytearray(first)
+    for line in lines:
+        body += b"\n" + line
+        if len(body) > json.LIMIT:
+            break
+    for document in _documents(bytes(body)):
         if isinstance(document, bytes):
             yield kind, document
         else:
@@ -62,8 +87,32 @@ def messages(body: bytes) -> Iterator[tuple[str, bytes]]:
             yield content_type(whole), whole
 
 
+def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Lines that are not blank, without their ends; one longer than a document may be comes out in pieces."""
+    rest = bytearray()
+    for piece in pieces:
+        head, end, tail = piece.rpartition(b"\n")
+        if end:
+            yield from (bytes(line) for line in (rest + head).splitlines() if line.strip())
+            rest.clear()
+        rest += tail
+        if len(rest) > json.LIMIT:
+            yield bytes(rest)
+            rest.clear()
+    if rest.strip():
+        yield bytes(rest)
+
+
+def _whole(line: bytes) -> bool:
+    try:
+        json.read(line)
+    except Unreadable:
+        return False
+    return True
+
+
 def _documents(body: bytes) -> Iterator[Any]:
-    """JSON values of a file; one that cannot be read is handed on as it is, to be refused by name later."""
+    """JSON values of a body; one that cannot be read is handed on as it is, to be refused by name later."""
     try:
         value = json.read(body)
     except Unreadable:

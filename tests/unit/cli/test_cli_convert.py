@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -154,3 +155,39 @@ def test_screen_of_what_is_no_response_is_exit_1(call: Call, tmp_path: Path, bod
     done = call("screen", file(tmp_path, "s.json", body))
     assert done.code == 1
     assert json.loads(done.out)["errors"]
+
+
+def test_what_is_wrong_with_a_batch_is_said_with_its_last_message(call: Call, tmp_path: Path) -> None:
+    """A trailer that counts more than came is a warning beside the Bundle of the message before it; every message is converted."""
+    out = tmp_path / "out"
+    batch = b"FHS|^~\\&\rBHS|^~\\&\r" + GOOD + OTHER + b"BTS|3\rFTS|1\r"
+    assert call("convert", "--out", out, file(tmp_path, "b.hl7", batch)).code == 0
+    codes = [[issue.get("details", {}).get("coding", [{}])[0].get("code") for issue in outcome(out / name)]
+             for name in ("b.hl7.issues.json", "b.hl7.2.issues.json")]
+    assert ["BRG-H005" in found for found in codes] == [False, True]
+
+
+def test_documents_one_a_line_come_in_order(call: Call, tmp_path: Path) -> None:
+    """A file of JSON lines gives a Bundle per line in order, whatever the size of a block, and refuses a broken line alone."""
+    lines = [screening(f"GH{number}") for number in range(300)]
+    lines[150] = b"{"
+    done = call("convert", file(tmp_path, "many.ndjson", b"\n\n".join(lines)))
+    assert done.code == 1
+    assert len(done.out.splitlines()) == 299
+    assert "many.ndjson[151]" in done.err
+
+
+@pytest.mark.parametrize("body", [b"{", b"[" * 70_000, b"{\n" * 40_000, b'{"a": 1}\n' + b"x" * (17 << 20), b"x" * (17 << 20),
+                                  b'["' + b"y" * (17 << 20)])
+def test_hostile_json_is_refused(call: Call, tmp_path: Path, body: bytes) -> None:
+    """Depth, size and lines without end are refused with a remedy."""
+    done = call("convert", file(tmp_path, "h.json", body))
+    assert done.code == 1
+    assert "Traceback" not in done.err
+    assert "BRG-" in done.err
+
+
+def test_standard_input_is_a_file(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`-` reads standard input as any file."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(GOOD + OTHER)))
+    assert len(call("convert", "-").out.splitlines()) == 2

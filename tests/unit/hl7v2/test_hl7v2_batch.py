@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.core.errors import Unreadable
+from bridge.core.issue import Issue
 from bridge.hl7v2 import batch
 from bridge.hl7v2.message import parse
 from bridge.hl7v2.text import LARGEST
@@ -131,3 +132,69 @@ def test_corpus_batch(shared: Path) -> None:
     parts = split((shared / "corpus/hl7v2/hapi-18-oru-batch.hl7").read_bytes())
     assert len(parts) == 18
     assert [issue for part in parts for issue in parse(part).repairs] == []
+
+
+def said(body: bytes) -> list[tuple[str, str]]:
+    """(code, place) of what the splitter says of a file."""
+    issues: list[Issue] = []
+    for _ in batch.split_stream(io.BytesIO(body), issues.append):
+        pass
+    assert all(issue.severity == "warning" and issue.hint for issue in issues)
+    return [(issue.code, issue.where) for issue in issues]
+
+
+FILE, BATCH = b"FHS|^~\\&\r", b"BHS|^~\\&\r"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (FILE + BATCH + ONE + TWO + b"BTS|2\rFTS|1\r", []),
+        (FILE + BATCH + ONE + b"BTS|1|all there\rBHS*:;!%\r" + TWO + b"BTS*1\rFTS|2", []),
+        (BATCH + ONE + b"BTS||no count\r", []),
+        (FILE + ONE + TWO + b"FTS|2\r", []),
+        (BATCH + ONE + b"BTS|2\r", [("BRG-H005", "BTS-1")]),
+        (BATCH + ONE + TWO + b"BTS|1\r" + BATCH + ONE + b"BTS|1\r", [("BRG-H005", "BTS-1")]),
+        (FILE + BATCH + ONE + b"BTS|1\rFTS|3\r", [("BRG-H005", "FTS-1")]),
+        (BATCH + ONE, [("BRG-H006", "BTS")]),
+        (FILE + ONE, [("BRG-H006", "FTS")]),
+        (FILE + BATCH + ONE + b"BTS|1\r", [("BRG-H006", "FTS")]),
+        (BATCH + ONE + BATCH + TWO + b"BTS|1\r", [("BRG-H006", "BTS")]),
+        (b"BTS|0\rBTS|99999999999999999999\r" + ONE, [("BRG-H005", "BTS-1")]),
+    ],
+)
+def test_counts_of_a_batch(body: bytes, expected: list[tuple[str, str]]) -> None:
+    """BTS-1 and FTS-1 that do not fit what was found, and batches without their end, are said; every message still comes."""
+    assert said(body) == expected
+    assert set(split(body)) <= {ONE, TWO}
+
+
+def test_batches_in_batches() -> None:
+    """A hundred thousand batch heads one in the other cost no more than as many lines."""
+    assert split(FILE * 100_000 + BATCH * 100_000 + ONE) == [ONE]
+
+
+class Endless(io.RawIOBase):
+    """A file that says the same for ever; `given` counts what was taken of it."""
+
+    def __init__(self, start: bytes, rest: bytes) -> None:
+        self.start, self.rest, self.given = start, rest, 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Give exactly what is asked for."""
+        found, self.start = self.start[:size], self.start[size:]
+        found += (self.rest * (size // len(self.rest) + 1))[: size - len(found)]
+        self.given += size
+        return found
+
+
+@pytest.mark.parametrize("rest", [b"\x00", b"x", b"OBX|1|ST|a||b\r", b"\r\n", b" "])
+def test_a_file_that_never_ends_is_left(monkeypatch: pytest.MonkeyPatch, rest: bytes) -> None:
+    """After so many bytes without a further message the rest of a file is not read, and that is said."""
+    monkeypatch.setattr(batch, "MOST_SKIPPED", 1 << 20)
+    issues: list[Issue] = []
+    file = Endless(ONE, rest)
+    (message,) = batch.split_stream(file, issues.append)  # type: ignore[arg-type]
+    assert message.startswith(ONE.rstrip())
+    assert file.given < LARGEST + (4 << 20)
+    assert [issue.code for issue in issues] == ["BRG-H007"]

@@ -58,6 +58,9 @@ GOOD: dict[str, dict[str, Any]] = {
     CORE + "us-core-procedure": {"resourceType": "Procedure", "status": "completed", "code": {"text": "x"}, "subject": PATIENT,
                                  "performedDateTime": "2026-09-01"},
     CORE + "us-core-goal": {"resourceType": "Goal", "lifecycleStatus": "active", "description": {"text": "x"}, "subject": PATIENT},
+    CORE + "us-core-allergyintolerance": {
+        "resourceType": "AllergyIntolerance", "code": {"text": "x"}, "patient": PATIENT,
+        "clinicalStatus": concept("http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "active")},
     CORE + "us-core-servicerequest": {"resourceType": "ServiceRequest", "status": "active", "intent": "order", "code": {"text": "x"},
                                       "subject": PATIENT},
     CORE + "us-core-observation-screening-assessment": {

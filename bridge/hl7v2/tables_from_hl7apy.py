@@ -13,6 +13,12 @@ from typing import Any
 
 VERSIONS = ("2_5_1", "2_8_2", "2_3")
 TARGET = Path(__file__).with_name("tables.json")
+LATER: dict[str, list[tuple[int, list[Any]]]] = {
+    "MSH": [(26, ["security classification tag", "CWE", "0952", 0, 1]), (27, ["security handling instructions", "CWE", "", 0, -1]),
+            (28, ["special access restriction instructions", "ST", "", 0, -1])],
+    "PRT": [(23, ["preferred method of contact", "CWE", "0185", 0, 1]), (24, ["contact identifiers", "PLN", "", 0, -1])],
+}
+"""Fields of 2.9, which hl7apy does not have."""
 OPTIONAL_IN_PRACTICE = {"ADT_A05": {"PV1"}}
 """A28 and A31 are about a person, not a visit: feeds leave PV1 out although the structure asks for it."""
 
@@ -26,6 +32,8 @@ def generate() -> dict[str, Any]:
     for version in VERSIONS:
         _extend(segments, _reference(version, "segments", "SEGMENTS"))
         _extend(types, _reference(version, "datatypes", "DATATYPES_STRUCTS"))
+    for segment, fields in LATER.items():
+        _extend(segments, {segment: [(f"{segment}_{number}", row) for number, row in fields]})
     messages = import_module("hl7apy.v2_5_1.messages").MESSAGES
     types = _referred(segments, types)
     required = {name: _required(name, reference) for name, reference in messages.items() if name != "ACK"}

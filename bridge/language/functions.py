@@ -290,6 +290,24 @@ def _coalesce_push(compiler: Compiler, tree: Call, context: Context, target: Tar
     return operator.either([compiler.give(argument, context, target) for argument in tree.arguments])
 
 
+def _or_use(compiler: Compiler, tree: Call, context: Context) -> Term:
+    """Contact points of telephone numbers; those whose sender names no use (XTN.2) get this one."""
+    term, use = _of(compiler, tree, context), _text_argument(tree, 0, "a 'use'")
+    if term.kind != V2 or term.type not in ("XTN", "TN"):
+        raise fault(tree.place, f"or_use() stands behind telephone numbers, not {term.shown()}", hint="PID-13.or_use('home')")
+    slot, read = compiler.slot(), term.read
+    one = convert.convert(compiler, term.over(lambda scope: scope.slots[slot], path="", texts=None), Target(("ContactPoint",), "or_use()"), tree)
+
+    def points(scope: Scope) -> list[Any]:
+        found: list[Any] = []
+        for value in read(scope):
+            scope.slots[slot] = (value,)
+            made = one(scope)
+            found += made if value.text(2) else [point if "use" in point else {**point, "use": use} for point in made]
+        return found
+    return Term(points, FHIR, "ContactPoint", True, term.label)
+
+
 def _code(compiler: Compiler, tree: Call, context: Context) -> Term:
     """A Coding of each code; an empty system or code gives none."""
     reads = [compiler.texts(argument, context) for argument in tree.arguments]
@@ -336,6 +354,8 @@ METHODS: dict[str, Function] = _table(iter([
              "Behind map: an unmapped code holds the message until somebody answers.", translate.natural, 0, 0, _map_push),
     Function("or_default", "map", "'target'", "same",
              "Behind map: this target when nothing came of the code.", translate.natural, 1, 1, _map_push),
+    Function("or_use", "telephone numbers", "'use'", "contact points",
+             "As contact points; those whose sender names no use (XTN.2) get this one.", _or_use, 1, 1),
     Function("lower", "text", "", "text", "In lower case.", _each_text(str.lower)),
     Function("upper", "text", "", "text", "In upper case.", _each_text(str.upper)),
     Function("trim", "text", "", "text", "Without blanks at both ends.", _each_text(str.strip)),

@@ -22,7 +22,7 @@ from bridge.language.term import NOTHING, SEGMENT, V2, Reads, Step, Term
 FOLLOWS: dict[str, tuple[str, ...]] = {
     "IN1": ("IN2", "IN3"), "OBX": ("NTE", "PRT"), "PR1": ("ROL", "PRT"), "OBR": ("OBX", "NTE", "TQ1", "SPM", "CTI", "PRT"),
     "ORC": ("OBR", "TQ1", "TQ2", "NTE", "PRT"), "PRD": ("CTD",), "PRB": ("VAR", "ROL"), "GOL": ("VAR", "ROL"), "IAM": ("IAR", "NTE"),
-    "PID": ("PD1", "MRG", "PV1", "PV2", "ARV"), "PV1": ("PV2", "ARV", "NTE"), "RXO": ("RXR", "RXC"), "SCH": ("NTE",),
+    "PID": ("PD1", "MRG", "PV1", "PV2", "ARV"), "PV1": ("PV2", "ROL", "PRT", "ARV", "NTE"), "RXO": ("RXR", "RXC"), "SCH": ("NTE",),
 }
 """Segments that belong to the one before them (HL7 v2.5.1 ch.3, 4, 7, 11, 12: groups of the message structures)."""
 

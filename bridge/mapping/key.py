@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from bridge.fhir.convert import CONVERTERS, Converter
-from bridge.language import convert
+from bridge.language import convert, operator
 from bridge.language.compile import Compiler
 from bridge.language.context import Context
-from bridge.language.expr import Literal, Name, Tree
+from bridge.language.expr import Literal, Name, Operation, Tree
 from bridge.language.let import per_message
 from bridge.language.scope import Scope
 from bridge.language.term import FHIR, NOTHING, V2, Term
@@ -34,10 +34,15 @@ def keys(compiler: Compiler, trees: list[Tree], context: Context) -> Callable[[S
 
 
 def part(compiler: Compiler, tree: Tree, context: Context) -> Read:
-    """(scope) -> texts of one key part: `system|value` for identifiers, the joined components of other HL7 values."""
+    """(scope) -> texts of one key part: `system|value` for identifiers, the joined components of other HL7 values.
+
+    Behind `??` each operand is read by its own type: an identifier, else a text.
+    """
     if isinstance(tree, Literal):
         texts = [tree.text]
         return lambda scope: texts
+    if isinstance(tree, Operation) and tree.sign == "??":
+        return operator.either([part(compiler, operand, context) for operand in tree.operands])
     term = compiler.natural(tree, context)
     read = _read(term, tree)
     if isinstance(tree, Name) and tree.text in compiler.lets and tree.text not in context.lets:

@@ -9,13 +9,16 @@ from bridge.fhir.convert import CONVERTERS, Converter
 from bridge.language import convert
 from bridge.language.compile import Compiler
 from bridge.language.context import Context
-from bridge.language.expr import Literal, Name, Tree
+from bridge.language.expr import Literal, Name, Operation, Tree
 from bridge.language.let import per_message
+from bridge.language.operator import either
 from bridge.language.scope import Scope
 from bridge.language.term import FHIR, NOTHING, V2, Term
 
 Read = Callable[[Scope], list[str]]
 _IDENTIFIERS = frozenset({"CX", "CK", "EI", "XCN", "CN", "CNN", "XON", "PPN", "NDL", "PL"})
+
+_PERSONS = frozenset({"XCN", "CN", "CNN", "NDL"})
 
 
 def keys(compiler: Compiler, trees: list[Tree], context: Context) -> Callable[[Scope], list[str] | None]:
@@ -38,6 +41,8 @@ def part(compiler: Compiler, tree: Tree, context: Context) -> Read:
     if isinstance(tree, Literal):
         texts = [tree.text]
         return lambda scope: texts
+    if isinstance(tree, Operation) and tree.sign == "??":
+        return either([part(compiler, operand, context) for operand in tree.operands])
     term = compiler.natural(tree, context)
     read = _read(term, tree)
     if isinstance(tree, Name) and tree.text in compiler.lets and tree.text not in context.lets:
@@ -61,9 +66,10 @@ def _read(term: Term, tree: Tree) -> Read:
 
 
 def _identified(term: Term) -> Read:
-    """`system|value`; the Identifier made on the way is kept for the element that will want it."""
+    """`system|value`; the Identifier made on the way is kept for the element that will want it. A person without a number
+    is the sender's own, known by the name."""
     act, read, label = CONVERTERS[term.type, "Identifier"], term.read, term.label
-    lasting = term.type in convert.LASTING
+    lasting, named = term.type in convert.LASTING, term.type in _PERSONS
 
     def identify(scope: Scope) -> list[str]:
         for value in read(scope):
@@ -73,6 +79,8 @@ def _identified(term: Term) -> Read:
             made = _made(act, value, scope, lasting)
             if made and made.get("value"):
                 return [f"{made.get('system', '')}|{made['value']}"]
+            if named and value:
+                return [f"{scope.system('', '', '')}|{_whole(value)}"]
         return NOTHING
     return identify
 

@@ -87,6 +87,14 @@ def attachment(value: Value, sender: Sender) -> dict[str, Any] | None:
     return made
 
 
+def plain_text(value: Value, sender: Sender) -> dict[str, Any] | None:
+    """ST, TX, FT -> Attachment: the text as text/plain in UTF-8."""
+    body = text(value, sender)
+    if body is None:
+        return None
+    return {"contentType": "text/plain; charset=utf-8", "data": base64.b64encode(body.encode()).decode()}
+
+
 def pointer(value: Value, sender: Sender) -> dict[str, Any] | None:
     """RP -> Attachment with a url, when the pointer is one."""
     url = value.text(1)
@@ -152,7 +160,7 @@ def _table(rows: dict[str, dict[str, Converter]]) -> dict[tuple[str, str], Conve
 _STRINGS = "string markdown"
 CONVERTERS: dict[tuple[str, str], Converter] = _table({
     "ST TX FT GTS": {
-        _STRINGS: text, "code id": codes.code, "uri url canonical oid": text, "boolean": boolean,
+        _STRINGS: text, "Attachment": plain_text, "code id": codes.code, "uri url canonical oid": text, "boolean": boolean,
         "CodeableConcept": codes.text_concept, "Identifier": ids.plain_identifier, "HumanName": names.human_name,
         "ContactPoint": names.contact_point, "decimal": numbers.decimal, "integer": numbers.integer,
         "positiveInt": numbers.positive, "unsignedInt": numbers.unsigned,
@@ -161,7 +169,8 @@ CONVERTERS: dict[tuple[str, str], Converter] = _table({
     "ID IS": {_STRINGS: text, "code id": codes.code, "CodeableConcept": codes.local_concept, "Coding": codes.coding,
               "Identifier": ids.plain_identifier, "boolean": boolean, "uri": text, "HumanName": names.human_name},
     "CE CWE CNE CF": {"CodeableConcept": codes.concept, "Coding": codes.coding, "code": codes.code, _STRINGS: words,
-                      "boolean": boolean},
+                      "boolean": boolean, "Quantity": numbers.unit},
+    "SPS": {"CodeableConcept": codes.specimen_source},
     "CX CK": {"Identifier": ids.identifier, _STRINGS: text, "code": codes.code},
     "EI": {"Identifier": ids.entity_identifier, _STRINGS: text, "uri": ids.entity_uri, "code": codes.code},
     "HD": {"uri url": ids.authority, "Identifier": ids.authority_identifier, _STRINGS: ids.authority_name},
@@ -188,6 +197,8 @@ CONVERTERS: dict[tuple[str, str], Converter] = _table({
            "Ratio": numbers.structured_ratio, _STRINGS: numbers.structured_text,
            "decimal": numbers.structured_decimal, "code": numbers.structured_comparator},
     "NR": {"Range": numbers.numeric_range},
+    "NA MA": {"SampledData": numbers.series},
+    "VR": {_STRINGS: numbers.value_range},
     "CQ": {"Quantity SimpleQuantity": numbers.composite_quantity, "decimal": numbers.decimal},
     "MO CP": {"Money": money, "decimal": numbers.decimal},
     "PL": {"Identifier": ids.place_identifier, _STRINGS: ids.place_name},

@@ -56,6 +56,14 @@ def coding(value: Value, sender: Sender) -> dict[str, Any] | None:
     return None
 
 
+def specimen_source(value: Value, sender: Sender) -> dict[str, Any] | None:
+    """SPS -> CodeableConcept of the specimen (SPS.1); senders that put a CWE into the field are understood."""
+    first = value.component(1)
+    if len(first.parts) == 1 and sender.translate("coding-systems", value.text(3)) is not None:
+        return concept(value, sender)
+    return concept(first, sender)
+
+
 def local_concept(value: Value, sender: Sender) -> dict[str, Any] | None:
     """ID or IS -> CodeableConcept: a code of the sender's own, since no table was named to read it by."""
     made = coding(value, sender)

@@ -17,6 +17,8 @@ from bridge.fhir.convert_value import Sender, Value
 
 NOT_A_NUMBER, INEXACT, OUT_OF_RANGE = "BRG-M208", "BRG-M209", "BRG-M210"
 
+UCUM = "http://unitsofmeasure.org"
+_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _PRECISION = "http://hl7.org/fhir/StructureDefinition/quantity-precision"
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)\Z", re.ASCII)
 _COMPARED = re.compile(r"(<=|>=|<|>)\s*(\S+)\Z")
@@ -115,6 +117,35 @@ def composite_quantity(value: Value, sender: Sender) -> dict[str, Any] | None:
     if units.text(1) and units.text(3):
         made |= placed(units.text(1), units.text(3), "", sender)
     return made
+
+
+def unit(value: Value, sender: Sender) -> dict[str, Any] | None:
+    """CE, CWE -> what a Quantity says of its unit: UCUM where a triplet or table `units` has it, else the system named."""
+    first, name, other = value.text(1).strip(), value.text(3).strip(), value.text(6).strip().upper()
+    words = value.whole(2).strip() or first or value.whole(5).strip()
+    if name.upper() == "UCUM" and first:
+        coded = {"system": UCUM, "code": first}
+    elif other == "UCUM" and (second := value.text(4).strip()):
+        coded = {"system": UCUM, "code": second}
+    elif first and (row := sender.translate("units", first)) is not None and row.target:
+        coded = {"system": UCUM, "code": row.target}
+    else:
+        coded = placed(first, name, "", sender) if first and name else {}
+    return {**({"unit": words} if words else {}), **coded} or None
+
+
+def series(value: Value, _sender: Sender) -> dict[str, Any] | None:
+    """NA, MA -> SampledData: the samples of one channel; v2 says neither the origin nor the time between them."""
+    samples = [said for number in range(1, len(value.parts) + 1) if (said := value.text(number).strip())]
+    if not samples or not all(_NUMBER.match(said) for said in samples):
+        return None
+    return {"origin": {"value": 0}, "_period": {"extension": [{"url": _ABSENT, "valueCode": "unknown"}]}, "dimensions": 1,
+            "data": " ".join(samples)}
+
+
+def value_range(value: Value, _sender: Sender) -> str | None:
+    """VR -> string: `a-b` (HL7 v2-to-FHIR 1.0.0, OBX-5)."""
+    return "-".join(said for number in (1, 2) if (said := value.text(number).strip())) or None
 
 
 def numeric_range(value: Value, sender: Sender) -> dict[str, Any] | None:

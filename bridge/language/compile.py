@@ -17,7 +17,7 @@ from bridge.language.expr import Call, FieldPath, Listing, Literal, Member, Name
 from bridge.language.let import Lets
 from bridge.language.presence import ALWAYS, Clauses, Presence
 from bridge.language.scope import Scope
-from bridge.language.segment import MessageSource, component, owned
+from bridge.language.segment import MessageSource, component, owned, related
 from bridge.language.shape import Body, Part
 from bridge.language.source import Source, into, walk
 from bridge.language.syntax import Scalar, fault, nearest
@@ -143,7 +143,8 @@ class Compiler:
         return step, items
 
     def aligned(self, face: Face, context: Context) -> Reads:
-        """The items of an emit that belong to the current ones: those with the same place in every `each` they share."""
+        """The items of an emit that belong to the current ones: those with the same place in every `each` they share, or
+        those of the same segment, or of the one that the current segment belongs to."""
         number = face.number
         shared = 0
         for mine, theirs in zip(context.steps, face.steps, strict=False):
@@ -151,6 +152,8 @@ class Compiler:
                 break
             shared += 1
         places = [step.slot + 1 for step in face.steps[:shared]]
+        if not shared and face.steps and (place := related(face.steps[0], context.steps)) is not None:
+            return lambda scope: [made for index, made in scope.made[number].items() if index[0] == place(scope)]
         if not face.steps or not shared:
             return lambda scope: list(scope.made[number].values())
         if shared == len(face.steps) == 1:

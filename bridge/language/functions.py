@@ -262,6 +262,30 @@ def _component(compiler: Compiler, tree: Call, context: Context) -> Term:
     return compiler.part(_of(compiler, tree, context), argument.text, tree)
 
 
+def _in_unit(compiler: Compiler, tree: Call, context: Context) -> Term:
+    read = _in_unit_push(compiler, tree, context, Target(("Quantity",), "quantity"))
+    return Term(read, FHIR, "Quantity")
+
+
+def _in_unit_push(compiler: Compiler, tree: Call, context: Context, target: Target) -> Reads:
+    """Quantities, or Ranges and Ratios of them, each with the unit that the argument names."""
+    assert tree.of is not None
+    read = compiler.give(tree.of, context, target)
+    unit = compiler.give(tree.arguments[0], context, Target(("Quantity",), target.path))
+
+    def measured(scope: Scope) -> list[Any]:
+        found = read(scope)
+        units = unit(scope) if found else NOTHING
+        return [_measured(value, units[0]) for value in found] if units else found
+    return measured
+
+
+def _measured(value: dict[str, Any], unit: dict[str, Any]) -> dict[str, Any]:
+    if "value" in value:
+        return {**value, **unit}
+    return {name: _measured(inner, unit) if inner.__class__ is dict and name != "denominator" else inner for name, inner in value.items()}
+
+
 def _map_push(compiler: Compiler, tree: Call, context: Context, target: Target) -> Reads | None:
     return translate.mapped(compiler, tree, context, target)
 
@@ -347,6 +371,8 @@ METHODS: dict[str, Function] = _table(iter([
     Function("component", "HL7 value", "number", "its type",
              "A component, 4 or 4.1, of a value that has no path of its own.", _component, 1, 1),
     Function("as", "OBX-5", "type, ...", "that type", "The value when OBX-2 names one of these types, otherwise nothing.", _as, 1, 20),
+    Function("in_unit", "number, range or ratio", "unit", "Quantity, Range or Ratio",
+             "With the unit of a coded field, in UCUM where that is known; of a ratio the numerator has it.", _in_unit, 1, 1, _in_unit_push),
     Function("map", "code or coding", "table", "code, Coding or CodeableConcept",
              "The code by a table; an unmapped one keeps its source coding and files a question.", translate.natural, 1, 1, _map_push),
     Function("or_text", "map", "", "same", "Behind map: an unmapped code leaves only its text.", translate.natural, 0, 0, _map_push),

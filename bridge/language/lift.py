@@ -122,7 +122,13 @@ def _identified(value: Any, scope: Any) -> Any:
     return {"identifier": clone(value)}
 
 
+def _amount(value: Any, scope: Any) -> Any:
+    made = number(value, "decimal") if isinstance(value, str) else None
+    return None if made is None else {"value": made}
+
+
 _FROM_WORDS: dict[str, Lift] = {
+    "Quantity": _amount,
     "CodeableConcept": lambda value, scope: {"text": value} if isinstance(value, str) else None,
     "Annotation": lambda value, scope: {"text": value} if isinstance(value, str) else None,
     "HumanName": lambda value, scope: {"text": value} if isinstance(value, str) else None,

@@ -20,9 +20,10 @@ from bridge.language.syntax import fault
 from bridge.language.term import NOTHING, SEGMENT, V2, Reads, Step, Term
 
 FOLLOWS: dict[str, tuple[str, ...]] = {
-    "IN1": ("IN2", "IN3"), "OBX": ("NTE", "PRT"), "PR1": ("ROL", "PRT"), "OBR": ("OBX", "NTE", "TQ1", "SPM", "CTI", "PRT"),
-    "ORC": ("OBR", "TQ1", "TQ2", "NTE", "PRT"), "PRD": ("CTD",), "PRB": ("VAR", "ROL"), "GOL": ("VAR", "ROL"), "IAM": ("IAR", "NTE"),
-    "PID": ("PD1", "MRG", "PV1", "PV2", "ARV"), "PV1": ("PV2", "ROL", "PRT", "ARV", "NTE"), "RXO": ("RXR", "RXC"), "SCH": ("NTE",),
+    "IN1": ("IN2", "IN3"), "OBX": ("NTE", "PRT"), "PR1": ("ROL", "PRT"), "OBR": ("OBX", "NTE", "TQ1", "SPM", "DG1", "CTI", "PRT"),
+    "ORC": ("OBR", "TQ1", "TQ2", "NTE", "PRT"), "PRD": ("CTD",), "PRB": ("VAR", "ROL"), "GOL": ("VAR", "ROL"), "SPM": ("NTE",),
+    "PID": ("PD1", "MRG", "PV1", "PV2", "ARV", "NTE", "ORC", "OBR", "OBX", "SPM"), "PV1": ("PV2", "ROL", "PRT", "ARV", "NTE"),
+    "IAM": ("IAR", "NTE"), "RXO": ("RXR", "RXC"), "SCH": ("NTE",),
 }
 """Segments that belong to the one before them (HL7 v2.5.1 ch.3, 4, 7, 11, 12: groups of the message structures)."""
 
@@ -197,7 +198,7 @@ def _segment(name: str, occurrence: int, steps: Sequence[Step]) -> SegmentReader
         if name in FOLLOWS.get(step.segment, ()):
             return lambda scope: next(iter(following(scope.source.segments, scope.slots[slot + 1], name)), (None,))[0]
         if name in OWNERS.get(step.segment, ()):
-            return lambda scope: _before(scope.source.segments, scope.slots[slot + 1], name)
+            return lambda scope: _at(scope.source.segments, before(scope.source.segments, scope.slots[slot + 1], name))
     return lambda scope: scope.source.first(name)
 
 
@@ -213,11 +214,20 @@ def following(segments: Sequence[Any], position: int, name: str) -> Iterable[tup
             yield segments[index], index, segments[index].fields
 
 
-def _before(segments: Sequence[Any], position: int, name: str) -> Any:
+def before(segments: Sequence[Any], position: int, name: str) -> int | None:
+    """The position of the segment `name` that the one at `position` belongs to: back to where another group begins."""
+    stops = OWNERS.get(name, ())
     for index in range(position - 1, -1, -1):
-        if segments[index].name == name:
-            return segments[index]
+        found = segments[index].name
+        if found == name:
+            return index
+        if found in stops:
+            return None
     return None
+
+
+def _at(segments: Sequence[Any], position: int | None) -> Any:
+    return None if position is None else segments[position]
 
 
 def _segments(name: str, term: Term) -> Callable[[Scope], list[tuple[Any, ...]]]:
@@ -229,11 +239,36 @@ def _segments(name: str, term: Term) -> Callable[[Scope], list[tuple[Any, ...]]]
 
 
 def owned(step: Step, name: str) -> Callable[[Scope], list[tuple[Any, ...]]] | None:
-    """Items of `each: [owner, name]`: the segments that follow the current owner."""
-    if step.kind != SEGMENT or name not in FOLLOWS.get(step.segment, ()):
-        return None
+    """Items of `each: [step, name]`: the segments that follow the current one, or the one before that it belongs to."""
     slot = step.slot
-    return lambda scope: list(following(scope.source.segments, scope.slots[slot + 1], name))
+    if step.kind != SEGMENT:
+        return None
+    if name in FOLLOWS.get(step.segment, ()):
+        return lambda scope: list(following(scope.source.segments, scope.slots[slot + 1], name))
+    if name not in OWNERS.get(step.segment, ()):
+        return None
+
+    def owner(scope: Scope) -> list[tuple[Any, ...]]:
+        segments = scope.source.segments
+        index = before(segments, scope.slots[slot + 1], name)
+        return [] if index is None else [(segments[index], index, segments[index].fields)]
+    return owner
+
+
+def related(step: Step, steps: Sequence[Step]) -> Callable[[Scope], int | None] | None:
+    """(scope) -> the position that an item of `step` must have to be the current one's own, or its owner; None when
+    the current items have nothing to do with such a step."""
+    if step.kind != SEGMENT:
+        return None
+    for outer in reversed(steps):
+        if outer.kind != SEGMENT:
+            continue
+        place, name = outer.slot + 1, step.segment
+        if outer.segment == name:
+            return lambda scope: scope.slots[place]
+        if name in OWNERS.get(outer.segment, ()):
+            return lambda scope: before(scope.source.segments, scope.slots[place], name)
+    return None
 
 
 def _item(slot: int) -> Reads:

@@ -17,6 +17,8 @@ from bridge.language.term import FHIR, NOTHING, V2, Term
 Read = Callable[[Scope], list[str]]
 _IDENTIFIERS = frozenset({"CX", "CK", "EI", "XCN", "CN", "CNN", "XON", "PPN", "NDL", "PL"})
 
+_PERSONS = frozenset({"XCN", "CN", "CNN", "NDL"})
+
 
 def keys(compiler: Compiler, trees: list[Tree], context: Context) -> Callable[[Scope], list[str] | None]:
     """(scope) -> the texts of a key, each part's first; None when a part is empty."""
@@ -66,9 +68,10 @@ def _read(term: Term, tree: Tree) -> Read:
 
 
 def _identified(term: Term) -> Read:
-    """`system|value`; the Identifier made on the way is kept for the element that will want it."""
+    """`system|value`; the Identifier made on the way is kept for the element that will want it. A person without a number
+    is the sender's own, known by the name."""
     act, read, label = CONVERTERS[term.type, "Identifier"], term.read, term.label
-    lasting = term.type in convert.LASTING
+    lasting, named = term.type in convert.LASTING, term.type in _PERSONS
 
     def identify(scope: Scope) -> list[str]:
         for value in read(scope):
@@ -78,6 +81,8 @@ def _identified(term: Term) -> Read:
             made = _made(act, value, scope, lasting)
             if made and made.get("value"):
                 return [f"{made.get('system', '')}|{made['value']}"]
+            if named and value:
+                return [f"{scope.system('', '', '')}|{_whole(value)}"]
         return NOTHING
     return identify
 

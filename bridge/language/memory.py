@@ -10,9 +10,11 @@ sender, who is built anew when tables or answers change.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from bridge.core.draft import Question
+from bridge.language.copier import copier
 from bridge.language.lift import clone
 from bridge.language.scope import Scope
 
@@ -41,7 +43,7 @@ class Known:
     __slots__ = ("asked", "fresh", "null", "plain", "said", "side")
 
     def __init__(self, value: Any, said: list[tuple[str, str, str, str, str]], asked: list[Question], null: bool, side: Any) -> None:
-        self.fresh = fresh(clone(value))
+        self.fresh = copier(value)
         self.said, self.asked, self.null, self.side = said, asked, null, side
         self.plain = not (said or asked or null or side)
 
@@ -60,15 +62,12 @@ class Known:
 class Inputs:
     """A set of inputs: finds, for the message at hand, what was made of the same ones before."""
 
-    __slots__ = ("_fields", "_index", "_items", "_segments")
+    __slots__ = ("_index", "_key")
 
     def __init__(self, inputs: Iterable[Input], index: int | None) -> None:
         """`index` is the place in Scope.cache for inputs that stay the same throughout a message, None for others."""
-        listed = sorted(inputs)
-        self._fields = [(slot, number) for kind, slot, number in listed if kind == FIELD]
-        self._items = [slot for kind, slot, _ in listed if kind == ITEM]
-        self._segments = [kind for kind, _, _ in listed if kind.isupper()]
         self._index = index
+        self._key = _key(", ".join([_read(*each) for each in sorted(inputs)]))
 
     def shelf(self, scope: Scope) -> dict[Any, Known]:
         """Known values by what made them, for the inputs as they are now."""
@@ -81,21 +80,29 @@ class Inputs:
         return self._find(scope)
 
     def _find(self, scope: Scope) -> dict[Any, Known]:
-        slots = scope.slots
-        key: list[Any] = [fields[number] if number < len(fields := slots[slot]) else "" for slot, number in self._fields]
-        key += [slots[slot].raw for slot in self._items]
-        if sum(map(len, key)) > LONGEST:
-            return {}
-        key += [slots[slot + 1] for slot in self._items]
-        key += [len(scope.source.all(name)) for name in self._segments]
-        key.append(self)
-        memory, named = scope.lasting, tuple(key)
-        found: dict[Any, Known] | None = memory.get(named)
+        key, memory = (self, *self._key(scope, scope.slots)), scope.lasting
+        found: dict[Any, Known] | None = memory.get(key)
         if found is None:
-            if len(memory) >= KEPT:
-                memory.clear()
-            found = memory[named] = {}
+            found = {}
+            if all(raw.__class__ is not str or len(raw) <= LONGEST for raw in key):
+                if len(memory) >= KEPT:
+                    memory.clear()
+                memory[key] = found
         return found
+
+
+def _read(kind: str, slot: int, number: int) -> str:
+    """One input as Python source; the items of a step are told apart by their positions, which findings carry."""
+    if kind == FIELD:
+        return f"fields[{number}] if len(fields := slots[{slot}]) > {number} else ''"
+    return f"slots[{slot}].raw, slots[{slot + 1}]" if kind == ITEM else f"len(scope.source.all({kind!r}))"
+
+
+@lru_cache(maxsize=4096)
+def _key(written: str) -> Callable[[Scope, list[Any]], tuple[Any, ...]]:
+    """The function that reads these inputs, one for all programs."""
+    made: Callable[[Scope, list[Any]], tuple[Any, ...]] = eval(f"lambda scope, slots: ({written}{',' if written else ''})")  # noqa: S307
+    return made
 
 
 def remembered(give: Callable[[Scope], Any], inputs: Inputs, placed: bool) -> Callable[[Scope], Any]:
@@ -136,30 +143,3 @@ def beyond(inputs: Iterable[Input], steps: Iterable[Step]) -> frozenset[Input]:
         else:
             found.add(OTHER)
     return frozenset(found)
-
-
-def fresh(value: Any) -> Callable[[], Any]:
-    """A function that copies one JSON value whose shape is known now."""
-    if value.__class__ is dict:
-        return copier(value)
-    if value.__class__ is list and all(item.__class__ not in (dict, list) for item in value):
-        copied: Callable[[], Any] = value.copy
-        return copied
-    if value.__class__ is list:
-        items = [fresh(item) for item in value]
-        return lambda: [item() for item in items]
-    return lambda: value
-
-
-def copier(constants: dict[str, Any]) -> Callable[[], dict[str, Any]]:
-    """A function that gives the constants as a dict of one's own; only what is nested costs more than a copy."""
-    nested = [(name, fresh(value)) for name, value in constants.items() if value.__class__ in (dict, list)]
-    if not nested:
-        return constants.copy
-
-    def copy() -> dict[str, Any]:
-        made = constants.copy()
-        for name, each in nested:
-            made[name] = each()
-        return made
-    return copy

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from bridge.core.errors import MappingError
 from bridge.fhir.elements import Element
 from bridge.language import convert
+from bridge.language.copier import copier
 from bridge.language.expr import Literal, Name, Tree, parse
-from bridge.language.memory import OTHER, Input, beyond, copier, fresh, remembered
+from bridge.language.memory import OTHER, Input, beyond, remembered
 from bridge.language.presence import ALWAYS, Clauses, either, every, met
 from bridge.language.scope import Scope
 from bridge.language.source import into
@@ -249,7 +250,7 @@ def _walkable(node: Node) -> Tree:
 
 
 def _fixed(constant: Any) -> Give:
-    made = fresh(constant)
+    made = copier(constant)
     return lambda scope: [made()]
 
 

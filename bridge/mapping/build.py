@@ -11,8 +11,9 @@ from bridge.fhir.elements import Elements
 from bridge.language import expr, syntax
 from bridge.language.compile import Compiler
 from bridge.language.context import Context, Face
+from bridge.language.copier import copier
 from bridge.language.expr import Name, Tree
-from bridge.language.memory import PUBLIC, beyond, copier
+from bridge.language.memory import PUBLIC, beyond
 from bridge.language.presence import ALWAYS, Clauses, every
 from bridge.language.segment import MessageSource
 from bridge.language.shape import Line, Shaper, condition, placed

@@ -201,7 +201,10 @@ def gather(emits: Mapping[str, Emit], scope: Scope) -> tuple[dict[str, Any], ...
     """All resources in the order of the file; of two with one id the first stays."""
     found: dict[str, dict[str, Any]] = {}
     for emit in emits.values():
-        for made in scope.made[emit.face.number].values():
+        items = scope.made[emit.face.number]
+        if not items:
+            continue
+        for made in items.values():
             body = made.body
             if body is None:
                 continue

@@ -39,10 +39,13 @@ class Value:
 
     def text(self, component: int = 1, sub: int = 1) -> str:
         """Return a subcomponent without escapes; "" when absent, empty or HL7 null. Numbers start at 1."""
-        parts = self.parts
+        parts = self._parts or self.parts
         if component > len(parts):
             return ""
-        raw, seps = parts[component - 1], self.seps
+        raw = parts[component - 1]
+        if sub == 1 and (not raw or raw.isalnum()):
+            return raw
+        seps = self.seps
         if seps.sub and (sub > 1 or seps.sub in raw):
             subs = raw.split(seps.sub)
             raw = subs[sub - 1] if sub <= len(subs) else ""
@@ -54,8 +57,10 @@ class Value:
 
     def whole(self, component: int = 1) -> str:
         """Return a component without escapes, a separator that the sender forgot to escape (`AT&T`) kept as text."""
-        parts = self.parts
+        parts = self._parts or self.parts
         raw = parts[component - 1] if component <= len(parts) else ""
+        if not self.seps.escape or self.seps.escape not in raw:
+            return "" if raw == NULL else raw
         return "" if raw == NULL else text.printable(unescape(raw, self.seps))
 
     def component(self, number: int) -> Value:

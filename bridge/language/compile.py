@@ -15,6 +15,7 @@ from bridge.language import convert, functions, operator
 from bridge.language.context import POLICIES, Context, Face, Mixed
 from bridge.language.expr import Call, FieldPath, Listing, Literal, Member, Name, Operation, Tree, parse
 from bridge.language.let import Lets
+from bridge.language.memory import FIELD, ITEM, OTHER, Input, Inputs
 from bridge.language.presence import ALWAYS, Clauses, Presence
 from bridge.language.scope import Scope
 from bridge.language.segment import MessageSource, component, owned, related
@@ -45,6 +46,8 @@ class Compiler:
         self.caches = 0
         source.reserve = self.slot
         self.bodies: list[Body] = []
+        self.made_of: dict[str, frozenset[Input]] = {}
+        """The inputs of an emit's ids, for those that are known already."""
         self.emit_needs: dict[str, Clauses] = {}
         """What an emit cannot be there without, for those that are known already."""
         self.presence = Presence(self.lets, lambda name: self.emit_needs.get(name, ALWAYS) if name in self.faces else None,
@@ -53,6 +56,7 @@ class Compiler:
         """(`let`, `table`, `set` or `emit`, name) that some expression names."""
         self._lets = Lets(self, self.lets)
         self._work = 0
+        self._memories: dict[frozenset[Input], Inputs] = {}
         self._steps: dict[tuple[str, ...], tuple[Step, Any]] = {}
 
     def natural(self, tree: Tree, context: Context) -> Term:
@@ -113,6 +117,17 @@ class Compiler:
         self.bodies.append(made)
         return made
 
+    def memory(self, inputs: Iterable[Input]) -> Inputs | None:
+        """The memory of what has these inputs; None when they do not come again."""
+        named = frozenset(inputs)
+        if OTHER in named or not isinstance(self.source, MessageSource):
+            return None
+        if named not in self._memories:
+            firsts = set(self.source.firsts.values())
+            steady = all(slot in firsts for kind, slot, _ in named if kind in (FIELD, ITEM))
+            self._memories[named] = Inputs(named, self.cache() if steady else None)
+        return self._memories[named]
+
     def cache(self) -> int:
         """Reserve a place in Scope.cache."""
         self.caches += 1
@@ -124,6 +139,7 @@ class Compiler:
             face = self.faces[tree.text]
             self.used.add(("emit", face.name))
             context.needs.add(("id", face.name))
+            context.inputs.add(OTHER)
             aligned = self.aligned(face, context)
             return replace(context, steps=_merge(context.steps, face.steps)), aligned, face
         term = self.natural(tree, context)
@@ -215,7 +231,9 @@ class Compiler:
     def of_path(self, tree: FieldPath, context: Context) -> Term:
         """An HL7 path."""
         context.reads.append(tree.text)
-        return self.source.path(tree, context.steps)
+        found = self.source.path(tree, context.steps)
+        context.inputs.add(self.source.input(tree, context.steps))
+        return found
 
     def of_name(self, tree: Name, context: Context) -> Term:
         """A let, an emit, a current item or a name of the source."""
@@ -231,11 +249,13 @@ class Compiler:
             return self._face(self.faces[text], context)
         if (step := _step_of(text, context.steps)) is not None:
             context.reads.append(text)
+            context.inputs.add(OTHER)
             return _current(step)
         term = self.source.lookup(tree, context.steps)
         if term is None:
             raise fault(tree.place, f"unknown name `{text}` in {self.source.name}", hint=self._names_near(text, context))
         context.reads.append(text)
+        context.inputs.add(self.source.input(tree, context.steps))
         return term
 
     def _names_near(self, text: str, context: Context) -> str:
@@ -249,6 +269,7 @@ class Compiler:
     def _face(self, face: Face, context: Context) -> Term:
         self.used.add(("emit", face.name))
         context.needs.add(("id", face.name))
+        context.inputs.update(self.made_of.get(face.name, (OTHER,)))
         shared = sum(1 for mine, theirs in zip(context.steps, face.steps, strict=False) if mine.slot == theirs.slot)
         many = shared < len(face.steps)
         return Term(self.aligned(face, context), MADE, face.type, many, face.name, face.name,
@@ -279,6 +300,7 @@ class Compiler:
         dotted = _dotted(tree)
         if dotted and (step := _step_of(dotted, context.steps)) is not None and not self._is_let(dotted, context):
             context.reads.append(dotted)
+            context.inputs.add(OTHER)
             return _current(step)
         term = self.natural(tree.of, context)
         if dotted and context.reads and context.reads[-1] == dotted.rpartition(".")[0]:
@@ -292,6 +314,7 @@ class Compiler:
             raise fault(tree.place, f"{term.shown()} has no element `{tree.name}`", tree.name, names, hint)
         if term.kind == MADE:
             context.needs.add(("body", term.label))
+            context.inputs.add(OTHER)
             read = term.read
             term = term.over(lambda scope: [made.body for made in read(scope) if made.body is not None])
         return self._walk(term, tree.name, below)

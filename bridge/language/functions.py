@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from bridge.fhir.convert import CONVERTERS
 from bridge.language import convert, operator, pattern, translate
 from bridge.language.expr import Call, Literal, Name
+from bridge.language.memory import OTHER
 from bridge.language.scope import Scope
 from bridge.language.syntax import fault, nearest
 from bridge.language.term import FHIR, NOTHING, SEGMENT, V2, Reads, Step, Target, Term, boolean, strings
@@ -121,6 +122,7 @@ def _where(compiler: Compiler, tree: Call, context: Context) -> Term:
     body = term.over(_bodies(term)) if term.kind == "made" else term
     if term.kind == "made":
         context.needs.add(("body", term.label))
+        context.inputs.add(OTHER)
     slot = compiler.slot(2)
     item = Step(term.path, slot, V2 if term.kind == V2 else FHIR, term.type)
     holds = compiler.truth(tree.arguments[0], replace(context, item=item))

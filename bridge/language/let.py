@@ -51,20 +51,19 @@ class Lets:
         key = ("local" if local else "file", name.text)
         known = self._compiled.get(key)
         if known is None or known[0] is not (context.lets if local else None):
-            inner = replace(self._inside(name, context), reads=[], needs=set())
+            inner = self._inside(name, context).inside()
             term = self._once(self._guarded(name, lambda: self._compiler.natural(tree, inner)), per_item if local else per_message)
-            known = self._compiled[key] = (context.lets if local else None, term, inner.reads, inner.needs)
+            known = self._compiled[key] = (context.lets if local else None, term, inner)
         self._compiler.used.add(("let", name.text))
-        context.reads.extend(known[2])
-        context.needs.update(known[3])
+        context.add(known[2])
         found: Term = known[1]
         return found
 
     def _inside(self, name: Name, context: Context) -> Context:
         self._compiler.used.add(("let", name.text))
         if name.text in context.lets:
-            return Context(context.home, None, context.lets, context.home, context.reads, context.needs)
-        return Context(reads=context.reads, needs=context.needs)
+            return Context(context.home, None, context.lets, context.home, context.reads, context.needs, context.inputs)
+        return Context(reads=context.reads, needs=context.needs, inputs=context.inputs)
 
     def _guarded(self, name: Name, act: Callable[[], Any]) -> Any:
         """Compile a let's body; one that needs itself is an error, not a recursion."""
@@ -86,17 +85,18 @@ class Lets:
 
 
 def per_message(compiler: Compiler, read: Read) -> Read:
-    """The same, evaluated once per Scope; what read HL7 null is read again, so that it is noticed again."""
+    """The same, evaluated once per Scope; what read HL7 null or filed something is read again, so that it is noticed again."""
     index = compiler.cache()
 
     def once(scope: Scope) -> Any:
         found = scope.cache[index]
         if found is None:
             before, scope.null = scope.null, False
+            filed = len(scope.said) + len(scope.asked)
             found = read(scope)
-            if not scope.null:
+            if not scope.null and len(scope.said) + len(scope.asked) == filed:
                 scope.cache[index] = found
-                scope.null = before
+            scope.null = scope.null or before
         return found
     return once
 
@@ -110,9 +110,10 @@ def per_item(compiler: Compiler, read: Read) -> Read:
         if known is not None and known[0] == scope.turn:
             return known[1]
         before, scope.null = scope.null, False
+        filed = len(scope.said) + len(scope.asked)
         found = read(scope)
-        if not scope.null:
+        if not scope.null and len(scope.said) + len(scope.asked) == filed:
             scope.cache[index] = (scope.turn, found)
-            scope.null = before
+        scope.null = scope.null or before
         return found
     return once

@@ -33,11 +33,11 @@ class Scope:
     fields; `step` and `position` are the innermost, for findings; `turn` counts the items of emits. `cache` holds what lets
     gave, `made` the emitted items by name, `plan` per object the parts that the message has fields for. `memo` keeps what
     conversions gave for a field of this message, `lasting` for codes, places and staff beyond it. `where` is the path that
-    is being read, `said` all that was reported, repetitions included. `null` is set when HL7 null was read, `side` when a
+    is being read, `said` and `asked` all that was reported and asked, repetitions included. `null` is set when HL7 null was read, `side` when a
     code element stays out and its source code is kept beside it.
     """
 
-    __slots__ = ("cache", "coding_system", "facts", "heard", "inner", "issues", "lasting", "made", "memo", "null", "plan", "position",
+    __slots__ = ("asked", "cache", "coding_system", "facts", "heard", "inner", "issues", "lasting", "made", "memo", "null", "plan", "position",
                  "questions", "repeat", "said", "seps", "side", "slots", "source", "split", "step", "system", "translate", "turn", "where",
                  "zone")
 
@@ -64,6 +64,7 @@ class Scope:
         self.heard: set[tuple[str, str, str]] = set()
         self.said: list[tuple[str, str, str, str, str]] = []
         self.questions: list[Question] = []
+        self.asked: list[Question] = []
         self.null = False
         self.side: Any = None
         self.where = ""
@@ -83,6 +84,7 @@ class Scope:
 
     def ask(self, question: Question) -> None:
         """File a question, once."""
+        self.asked.append(question)
         if question not in self.questions:
             self.questions.append(question)
 

@@ -15,6 +15,7 @@ from bridge.hl7v2 import tables
 from bridge.hl7v2.message import Value
 from bridge.hl7v2.path import Path
 from bridge.language.expr import FieldPath, Name, Tree
+from bridge.language.memory import FIELD, ITEM, OTHER, RECURRING, Input
 from bridge.language.scope import Scope
 from bridge.language.syntax import fault
 from bridge.language.term import NOTHING, SEGMENT, V2, Reads, Step, Term
@@ -105,6 +106,21 @@ class MessageSource:
             return Term(lambda scope: scope.source.all(name), SEGMENT, name, True, name, name)
         segment = _segment(name, path.occurrence, steps)
         return Term(lambda scope: [found] if (found := segment(scope)) is not None else NOTHING, SEGMENT, name, False, name, text)
+
+    def input(self, node: FieldPath | Name, steps: Sequence[Step]) -> Input:
+        """The field, repetition or number of segments that a path depends on; OTHER when that does not come again."""
+        path = read_path(node.text)
+        if path.occurrence:
+            return OTHER
+        if not path.field:
+            plain = not any(step.segment == path.segment for step in steps) and not _near(path.segment, steps)
+            return (path.segment, 0, 0) if plain else OTHER
+        if tables.field_type(path.segment, path.field) not in RECURRING:
+            return OTHER
+        if (step := _bound(path, steps)) is not None:
+            return ITEM, step.slot, 0
+        slot = self._fields(path, steps)
+        return OTHER if slot is None else (FIELD, slot, path.field)
 
     def names(self) -> Iterable[str]:
         """What may stand where a name stands, for hints."""

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 from bridge.core.errors import MappingError
 from bridge.fhir.elements import Element
 from bridge.language import convert
-from bridge.language.expr import Literal, Tree, parse
+from bridge.language.copier import copier
+from bridge.language.expr import Literal, Name, Tree, parse
+from bridge.language.memory import OTHER, Input, beyond, remembered
 from bridge.language.presence import ALWAYS, Clauses, either, every, met
 from bridge.language.scope import Scope
 from bridge.language.source import into
 from bridge.language.syntax import Entries, Items, Node, Scalar, fault
-from bridge.language.term import Reads, Step, Target
+from bridge.language.term import SEGMENT, Reads, Step, Target
 
 if TYPE_CHECKING:
     from bridge.language.compile import Compiler
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 SEVERAL = "BRG-L103"
 CONTROLS = ("each", "when")
+MOST_INPUTS = 4
+"""Inputs of a remembered part: with more of them the same combination hardly comes again."""
 SELECTIONS = 256
 """Different selections of one object's parts that are kept."""
 
@@ -66,7 +70,8 @@ class Line:
 class Part:
     """A part of an object or list: a constant (`give` None) or a closure. `needs` are the fields it cannot do without.
 
-    `short` is a shorter way to the same for an element that does not repeat.
+    `short` is a shorter way to the same for an element that does not repeat. `inputs` are what it depends on; `slight`: it is
+    not worth remembering.
     """
 
     constant: Any = None
@@ -75,6 +80,8 @@ class Part:
     needs: Clauses = ALWAYS
     name: str = ""
     short: Give | None = None
+    inputs: frozenset[Input] = frozenset()
+    slight: bool = False
 
 
 @dataclass(slots=True)
@@ -136,7 +143,7 @@ class Shaper:
         if isinstance(node, Items):
             if element.max == 1:
                 raise fault(node.place, f"{path} is a single element, not a list")
-            return self._items([self._one(item, element, path, context) for item in node.items])
+            return self._items([self._one(item, element, path, context) for item in node.items], context)
         part = self._one(node, element, path, context)
         if element.max == 1:
             return part if part.give is None else replace(part, give=part.short or _single(part.give, path))
@@ -163,21 +170,24 @@ class Shaper:
             if node.null:
                 raise fault(node.place, f"{path}: nothing in a list")
             return Part(convert.literal(self.compiler.elements, node.literal, target, node.place)[0])
-        inner = replace(context, reads=[])
+        inner = context.inside()
         tree = parse(node)
         read = self.compiler.give(tree, inner, target)
+        short = self.compiler.one(tree, inner, target, _single(read, path)) if element.max == 1 else None
+        context.needs.update(inner.needs)
         self.lines.append(Line(path, tuple(dict.fromkeys(inner.reads)), node.place.source.name, node.place.line, node.text,
                                read, self.guards))
         if isinstance(tree, Literal):
             return Part(read(_NOWHERE)[0])
-        short = self.compiler.one(tree, context, target, _single(read, path)) if element.max == 1 else None
-        return Part(give=read, coded="code" in element.types, needs=self.compiler.presence.value(tree, context.lets), short=short)
+        return Part(give=read, coded="code" in element.types, needs=self.compiler.presence.value(tree, context.lets), short=short,
+                    inputs=frozenset(inner.inputs), slight=isinstance(tree, Name) and tree.text in self.compiler.faces)
 
-    def _items(self, parts: list[Part]) -> Part:
+    def _items(self, parts: list[Part], context: Context) -> Part:
         if all(part.give is None for part in parts):
             return Part([part.constant for part in parts])
         body = self.compiler.body([_quiet(part) if part.give else part for part in parts])
         number = body.number
+        inputs = self._together(body.parts, frozenset(), context)
 
         def several(scope: Scope) -> Any:
             found: list[Any] = []
@@ -185,32 +195,51 @@ class Shaper:
                 if made := give(scope):
                     found += made
             return found or None
-        return Part(give=several, needs=either([part.needs for part in parts]))
+        return Part(give=several, needs=either([part.needs for part in parts]), inputs=inputs)
 
     def _object(self, node: Entries, element: Element, path: str, context: Context) -> Part:
         type_ = self._inner_type(node, element, path)
         controls = {name: node.values[name] for name in CONTROLS if name in node.keys and self.compiler.elements.child(type_, name) is None}
         walk, when, needs = None, None, list[Clauses]()
+        inner = context.inside()
         if "each" in controls:
             tree = _walkable(controls["each"])
             needs.append(self.compiler.presence.value(tree, context.lets))
-            context, walk, _ = self.compiler.each(tree, context)
+            inner, walk, _ = self.compiler.each(tree, inner)
         if "when" in controls:
             tree = condition(controls["when"])
             needs.append(self.compiler.presence.truth(tree, context.lets))
-            when = self.compiler.truth(tree, context)
+            when = self.compiler.truth(tree, inner)
         entries = [(key, value) for key, value in node if key.text not in controls]
         around = self.guards
         if walk is not None or when is not None:
             self.guards = (*around, Guard(walk, context.steps, when, _text(controls.get("each")), _place(controls.get("when"))))
-        constants, body = self.object(entries, type_, path, context)
+        constants, body = self.object(entries, type_, path, inner)
         self.guards = around
+        context.reads.extend(inner.reads)
+        context.needs.update(inner.needs)
         if not body.parts and walk is None and when is None:
             return Part(constants)
         if body.parts:
             needs.append(either([part.needs for part in body.parts]))
+        inputs = beyond(self._together(body.parts, inner.inputs, inner), inner.steps[len(context.steps):])
         build = assembled(constants, body.number, optional=bool(body.parts))
-        return Part(give=_walked(walk, context.steps, when, build) if walk else _guarded(when, build), needs=every(needs))
+        return Part(give=_walked(walk, inner.steps, when, build) if walk else _guarded(when, build), needs=every(needs), inputs=inputs)
+
+    def _together(self, parts: list[Part], more: Iterable[Input], context: Context) -> frozenset[Input]:
+        """What an object or list depends on; when all of it does not come again, each part that does is remembered by itself."""
+        inputs = frozenset(more).union(*[part.inputs for part in parts])
+        if OTHER not in inputs and len(inputs) <= MOST_INPUTS:
+            return inputs
+        self.remember(parts, context)
+        return inputs | {OTHER}
+
+    def remember(self, parts: list[Part], context: Context) -> None:
+        """Give a memory to each part that comes again in other messages."""
+        for part in parts:
+            memory = None if part.give is None or part.slight else self.compiler.memory(part.inputs)
+            if memory is not None and part.give is not None:
+                part.give = remembered(part.give, memory, placed(context))
 
     def _inner_type(self, node: Entries, element: Element, path: str) -> str:
         type_ = into(element)
@@ -232,6 +261,11 @@ def _place(node: Node | None) -> str:
     return f"{node.place.source.name}:{node.place.line}" if node is not None else ""
 
 
+def placed(context: Context) -> bool:
+    """Whether an expression stands in the items of a segment, so that findings carry its number."""
+    return any(step.kind == SEGMENT for step in context.steps)
+
+
 def condition(node: Node) -> Tree:
     """The tree of a `when:`; raises MappingError for anything but an expression."""
     if not isinstance(node, Scalar) or node.expression is None:
@@ -246,8 +280,8 @@ def _walkable(node: Node) -> Tree:
 
 
 def _fixed(constant: Any) -> Give:
-    fresh = _fresh(constant)
-    return lambda scope: [fresh()]
+    made = copier(constant)
+    return lambda scope: [made()]
 
 
 def _listed(read: Reads) -> Give:
@@ -301,33 +335,6 @@ def assembled(constants: dict[str, Any], number: int, optional: bool) -> Callabl
                 beside(made, name, value, scope)
         return made
     return build
-
-
-def copier(constants: dict[str, Any]) -> Callable[[], dict[str, Any]]:
-    """A function that gives the constants as a dict of one's own; only what is nested costs more than a copy."""
-    nested = [(name, _fresh(value)) for name, value in constants.items() if value.__class__ in (dict, list)]
-    if not nested:
-        return constants.copy
-
-    def copy() -> dict[str, Any]:
-        made = constants.copy()
-        for name, fresh in nested:
-            made[name] = fresh()
-        return made
-    return copy
-
-
-def _fresh(value: Any) -> Callable[[], Any]:
-    """A function that copies one JSON value whose shape is known now."""
-    if value.__class__ is dict:
-        return copier(value)
-    if value.__class__ is list and all(item.__class__ not in (dict, list) for item in value):
-        copied: Callable[[], Any] = value.copy
-        return copied
-    if value.__class__ is list:
-        items = [_fresh(item) for item in value]
-        return lambda: [item() for item in items]
-    return lambda: value
 
 
 def beside(made: dict[str, Any], name: str, value: Any, scope: Scope) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from bridge.fhir.elements import Element, Elements
 from bridge.language.expr import FieldPath, Name, Tree
+from bridge.language.memory import OTHER, Input
 from bridge.language.scope import Scope
 from bridge.language.syntax import fault
 from bridge.language.term import FHIR, NOTHING, Step, Term
@@ -31,6 +32,9 @@ class Source(Protocol):
 
     def lookup(self, node: Name, steps: Sequence[Step]) -> Term | None:
         """The reader of a bare name, None when the source does not know it."""
+
+    def input(self, node: FieldPath | Name, steps: Sequence[Step]) -> Input:
+        """What the reader of a path or name depends on."""
 
     def names(self) -> Iterable[str]:
         """Names for hints."""
@@ -59,6 +63,10 @@ class _Json:
     def path(self, node: FieldPath, steps: Sequence[Step]) -> Term:
         """HL7 paths have no meaning here."""
         raise fault(node.place, f"{node.text} is an HL7 path; this reads {self.name}")
+
+    def input(self, node: FieldPath | Name, steps: Sequence[Step]) -> Input:
+        """JSON is not remembered."""
+        return OTHER
 
     def child(self, type_: str, name: str) -> tuple[str, bool] | None:
         """A field of an object field."""

@@ -11,10 +11,12 @@ from bridge.fhir.elements import Elements
 from bridge.language import expr, syntax
 from bridge.language.compile import Compiler
 from bridge.language.context import Context, Face
+from bridge.language.copier import copier
 from bridge.language.expr import Name, Tree
+from bridge.language.memory import PUBLIC, beyond
 from bridge.language.presence import ALWAYS, Clauses, every
 from bridge.language.segment import MessageSource
-from bridge.language.shape import Line, Shaper, condition, copier
+from bridge.language.shape import Line, Shaper, condition, placed
 from bridge.language.source import Fields, RecordSource, ResourceSource, Source
 from bridge.language.syntax import Entries, Node, Scalar, fault
 from bridge.language.table import CodeSet, Table
@@ -22,7 +24,6 @@ from bridge.language.term import Target
 from bridge.mapping import key as keys
 from bridge.mapping.emit import Emit, schedule
 from bridge.mapping.program import Program
-from bridge.mapping.recall import recall
 from bridge.mapping.spec import Spec, version
 
 CONTROLS = frozenset({"resource", "each", "when", "key", "id", "profile", "let"})
@@ -167,19 +168,18 @@ class _Build:
     def _emit(self, name: str) -> Emit:
         entries, context, walks = self.faces[name]
         face = self.compiler.faces[name]
-        first = replace(context, lets=self._lets(entries), home=context.steps, reads=[], needs=set(context.needs))
+        first = replace(context, lets=self._lets(entries), home=context.steps, reads=[], needs=set(context.needs), inputs=set())
         emit = Emit(name, face, None, walks, needs=self._needs(name, keyed=False))
         if (when := entries.get("when")) is not None:
             emit.when = self.compiler.truth(condition(when), first)
         self._key(emit, entries, first, walks)
         emit.id_needs = set(first.needs)
-        body = replace(first, reads=[], needs=set())
-        self._body(emit, entries, body)
+        if face.type in PUBLIC:
+            self.compiler.made_of[name] = beyond(context.inputs | first.inputs, face.steps)
+        body = replace(first, reads=[], needs=set(), inputs=set(first.inputs))
+        self._body(emit, entries, body, first)
         emit.body_needs = set(body.needs)
         self.reads.update(first.reads)
-        if isinstance(self.compiler.source, MessageSource):
-            reads = [*first.reads, *(path for line in self.lines[name] for path in line.reads), *body.reads]
-            emit.recall = recall(face, reads, emit.id_needs | emit.body_needs, self.compiler, self.compiler.source.firsts)
         return emit
 
     def _needs(self, name: str, keyed: bool) -> Clauses:
@@ -226,7 +226,7 @@ class _Build:
             raise fault(entries.place, f"`{emit.name}` has no key", hint="key: says what makes it the same resource again, as =PV1-19")
         emit.keys = keys.keys(self.compiler, trees, context)
 
-    def _body(self, emit: Emit, entries: Entries, context: Context) -> None:
+    def _body(self, emit: Emit, entries: Entries, context: Context, first: Context) -> None:
         type_ = emit.face.type
         shaper = Shaper(self.compiler)
         profiles = self._profiles(entries.get("profile"))
@@ -243,6 +243,12 @@ class _Build:
             head["meta"] = meta
         head |= constants
         emit.head, emit.body = copier(head), parts.number
+        whole = context.inputs.union(*[part.inputs for part in parts.parts])
+        identity, resource = self.compiler.memory(first.inputs), self.compiler.memory(whole)
+        if type_ in PUBLIC and identity is not None and resource is not None:
+            emit.memory, emit.placed = (identity, resource), placed(context)
+        else:
+            shaper.remember(parts.parts, context)
 
     def _profiles(self, node: Node | None) -> list[str]:
         found = []

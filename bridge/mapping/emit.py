@@ -13,11 +13,11 @@ from typing import Any
 
 from bridge.core.ids import Ids
 from bridge.language.context import Face
+from bridge.language.memory import Inputs, Known, keep
 from bridge.language.presence import ALWAYS, Clauses
 from bridge.language.scope import Scope
 from bridge.language.shape import beside
 from bridge.language.term import Step, Truth
-from bridge.mapping.recall import KEPT, Known, Recall
 
 NO_KEY, TWICE, BAD_ID = "BRG-L104", "BRG-L105", "BRG-L106"
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
@@ -29,13 +29,12 @@ Keys = Callable[[Scope], list[str] | None]
 class Made:
     """One item of an emit: its identity, the items of the `each` it was made for, and its resource once built."""
 
-    __slots__ = ("body", "id", "items", "known", "ref", "steps")
+    __slots__ = ("body", "id", "items", "ref", "steps")
 
     def __init__(self, type_: str, id_: str, items: list[list[Any]], steps: tuple[Step, ...]) -> None:
         self.id, self.items, self.steps = id_, items, steps
         self.ref = f"{type_}/{id_}"
         self.body: dict[str, Any] | None = None
-        self.known: Known | None = None
 
     def enter(self, scope: Scope) -> None:
         """Make its items the current ones."""
@@ -47,7 +46,8 @@ class Made:
 
 @dataclass(slots=True)
 class Emit:
-    """One compiled emit. `walk` gives the items of its `each` (None: one item), `over` the emit it walks over."""
+    """One compiled emit. `walks` give the items of its `each`, none for one item. `memory` is that of ids and of resources,
+    when they come again in other messages; `placed`: findings carry the number of a segment."""
 
     name: str
     face: Face
@@ -58,7 +58,8 @@ class Emit:
     head: Callable[[], dict[str, Any]] = dict
     body: int = 0
     needs: Clauses = ALWAYS
-    recall: Recall | None = None
+    memory: tuple[Inputs, Inputs] | None = None
+    placed: bool = False
     id_needs: set[tuple[str, str]] = field(default_factory=set)
     body_needs: set[tuple[str, str]] = field(default_factory=set)
 
@@ -88,27 +89,18 @@ class Emit:
 
     def _one(self, scope: Scope, ids: Ids, made: dict[tuple[Any, ...], Made], index: tuple[Any, ...], items: list[list[Any]]) -> None:
         scope.turn += 1
-        if self.recall is None:
-            id_, known = self._id(scope, ids), None
-        else:
-            known = self._known(self.recall, scope, ids)
-            id_ = known.id
+        id_ = self._id(scope, ids) if self.memory is None else self._known_id(self.memory[0], scope, ids)
         if id_:
-            one = made[index] = Made(self.face.type, id_, items, self.face.steps)
-            one.known = known
+            made[index] = Made(self.face.type, id_, items, self.face.steps)
 
-    def _known(self, recall: Recall, scope: Scope, ids: Ids) -> Known:
-        key, memory = recall.key(scope, ids), scope.lasting
-        known: Known | None = memory.get(key)
-        if known is not None:
+    def _known_id(self, memory: Inputs, scope: Scope, ids: Ids) -> str:
+        shelf, key = memory.shelf(scope), (self.name, ids)
+        known = shelf.get(key)
+        if known is None:
+            return str(keep(lambda scope: self._id(scope, ids), scope, shelf, key, placed=self.placed))
+        if not known.plain:
             known.repeat(scope)
-            return known
-        said, asked = len(scope.said), len(scope.questions)
-        id_ = self._id(scope, ids)
-        if len(memory) >= KEPT:
-            memory.clear()
-        known = memory[key] = Known(id_, scope.said[said:], scope.questions[asked:])
-        return known
+        return str(known.fresh())
 
     def _id(self, scope: Scope, ids: Ids) -> str:
         """The id of the current item; "" when its `when` does not hold or its key is empty."""
@@ -137,26 +129,31 @@ class Emit:
     def fill(self, scope: Scope, cleared: dict[str, tuple[str, ...]]) -> None:
         """Build the resources of all items."""
         for made in scope.made[self.face.number].values():
-            known, recall = made.known, self.recall
-            if known is None or recall is None:
-                made.body = self._build(made, scope, cleared)
-                continue
-            refs = recall.refs(scope)
-            made.body = known.body(refs, scope)
-            if made.body is None:
-                said, asked = len(scope.said), len(scope.questions)
-                made.body = self._build(made, scope, cleared)
-                if made.ref not in cleared:
-                    known.keep(refs, made.body, Known("", scope.said[said:], scope.questions[asked:]))
+            if made.steps:
+                made.enter(scope)
+            else:
+                scope.step = None
+            made.body = self._build(made, scope, cleared) if self.memory is None else self._known(self.memory[1], made, scope, cleared)
+
+    def _known(self, memory: Inputs, made: Made, scope: Scope, cleared: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+        shelf, key = memory.shelf(scope), (self.name, made.id)
+        known = shelf.get(key)
+        if known is not None:
+            if not known.plain:
+                known.repeat(scope)
+            again: dict[str, Any] = known.fresh()
+            return again
+        said, asked = len(scope.said), len(scope.asked)
+        body = self._build(made, scope, cleared)
+        quiet = len(scope.said) == said and len(scope.asked) == asked
+        if made.ref not in cleared and (quiet or not self.placed):
+            shelf[key] = Known(body, scope.said[said:], scope.asked[asked:], null=False, side=None)
+        return body
 
     def _build(self, made: Made, scope: Scope, cleared: dict[str, tuple[str, ...]]) -> dict[str, Any]:
         parts, coded = scope.plan[self.body]
         scope.turn += 1
         scope.null = False
-        if made.steps:
-            made.enter(scope)
-        else:
-            scope.step = None
         body = self.head()
         body["id"] = made.id
         gone: list[str] = []
@@ -204,7 +201,10 @@ def gather(emits: Mapping[str, Emit], scope: Scope) -> tuple[dict[str, Any], ...
     """All resources in the order of the file; of two with one id the first stays."""
     found: dict[str, dict[str, Any]] = {}
     for emit in emits.values():
-        for made in scope.made[emit.face.number].values():
+        items = scope.made[emit.face.number]
+        if not items:
+            continue
+        for made in items.values():
             body = made.body
             if body is None:
                 continue

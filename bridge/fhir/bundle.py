@@ -11,7 +11,7 @@ from typing import Any
 
 from bridge.core.issue import Issue
 from bridge.fhir.finding import issue
-from bridge.fhir.reference import kind_of, references, rewrite
+from bridge.fhir.reference import kind_of, rewrite
 
 Resource = dict[str, Any]
 
@@ -72,33 +72,16 @@ def _full_url(resource: Resource, base: str) -> str:
     return f"urn:uuid:{resource['id']}"
 
 
-def addresses(entries: list[Resource]) -> tuple[dict[str, str], set[str]]:
-    """`Type/id` by fullUrl for addresses that name no type, and every address that an entry answers to."""
-    names: dict[str, str] = {}
-    within: set[str] = set()
-    for index, entry in enumerate(entries):
+def addresses(entries: list[Resource]) -> dict[str, Resource]:
+    """The resource by every address that an entry answers to: `Type/id` and its fullUrl."""
+    held: dict[str, Resource] = {}
+    for entry in entries:
         resource, url = entry.get("resource"), entry.get("fullUrl")
-        if not isinstance(resource, dict):
-            continue
-        own = resource.get("id")
-        within.add(f"{kind_of(resource)}/{own}")
-        if isinstance(url, str):
-            within.add(url)
-            if url.startswith("urn:"):
-                names[url] = f"{kind_of(resource)}/{own if isinstance(own, str) and own else index}"
-    return names, within
-
-
-def unresolved(resource: Resource, where: str, names: Mapping[str, str], within: set[str]) -> Iterator[Issue]:
-    """References of one entry that lead out of the Bundle."""
-    for path, text in references(resource):
-        bare = text.partition("/_history/")[0]
-        if bare in within or text.startswith(("#", "http://", "https://")) or "?" in text:
-            continue
-        if text.startswith("urn:"):
-            yield issue("BRG-P011", f"{where}.{path}", "no entry of the Bundle has this fullUrl")
-        elif "/" in text:
-            yield issue("BRG-P019", f"{where}.{path}", "the Bundle does not hold the resource referred to", severity="warning")
+        if isinstance(resource, dict):
+            held[f"{resource.get('resourceType')}/{resource.get('id')}"] = resource
+            if isinstance(url, str):
+                held[url] = resource
+    return held
 
 
 def broken_rules(bundle: Resource, entries: list[Resource]) -> Iterator[Issue]:

@@ -52,7 +52,9 @@ def read(folders: Sequence[Folder]) -> tuple[Elements, R4, dict[str, Profile]]:
     additions = _invariants(Rules(elements, sets, "profiles/r4/rules.yaml"), _yaml(packaged.joinpath("r4", "rules.yaml")))
     if systems:
         additions.setdefault("Coding", []).append(_listed(systems))
-    profiles = {profile.url: profile for place in places for profile in _profiles(place, elements, sets)}
+    facts = [(where, fact) for place in places for where, fact in _facts(place, elements)]
+    named = {fact["profile"]: (fact["type"], fact["url"]) for _, fact in facts}
+    profiles = {fact["url"]: _profile(Rules(elements, sets, where, named), fact) for where, fact in facts}
     for profile in profiles.values():
         if profile.parent and profile.parent not in profiles:
             raise SettingsError(f"profile {profile.name}: its parent {profile.parent} is in none of the folders")
@@ -66,8 +68,8 @@ def _yaml(file: Folder) -> Any:
         raise SettingsError(f"{file}: not YAML: {error}") from error
 
 
-def _profiles(folder: Folder, elements: Elements, sets: Mapping[str, Any]) -> Iterator[Profile]:
-    """Each profile file of a folder, compiled."""
+def _facts(folder: Folder, elements: Elements) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name of the file, what it says) for each profile file of a folder."""
     for file in sorted(folder.iterdir(), key=lambda each: each.name):
         if not file.name.endswith(".yaml") or file.name == "sets.yaml":
             continue
@@ -77,10 +79,14 @@ def _profiles(folder: Folder, elements: Elements, sets: Mapping[str, Any]) -> It
             raise SettingsError(f"{where}: missing {', '.join(sorted(missing))}")
         if fact["type"] not in elements.resources:
             raise SettingsError(f"{where}: no table for type {fact['type']}")
-        rules = Rules(elements, sets, where)
-        overlay = both(rules.overlay(fact["type"], fact.get("elements") or {}),
-                       *(rules.invariant(fact["type"], each) for each in fact.get("invariants", ())))
-        yield Profile(fact["profile"], fact["url"], str(fact.get("version", "")), fact["type"], fact.get("parent", ""), overlay)
+        yield where, fact
+
+
+def _profile(rules: Rules, fact: Mapping[str, Any]) -> Profile:
+    """One profile file, compiled."""
+    overlay = both(rules.overlay(fact["type"], fact.get("elements") or {}),
+                   *(rules.invariant(fact["type"], each) for each in fact.get("invariants", ())))
+    return Profile(fact["profile"], fact["url"], str(fact.get("version", "")), fact["type"], fact.get("parent", ""), overlay)
 
 
 def _invariants(rules: Rules, facts: Mapping[str, Any]) -> dict[str, list[Schema]]:

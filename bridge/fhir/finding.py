@@ -34,6 +34,7 @@ CODES = {
     "BRG-P018": ("business-rule", "a rule of Bundles or contained resources does not hold"),
     "BRG-P019": ("not-found", "a relative reference that the Bundle does not resolve"),
     "BRG-P020": ("invalid", "a claimed profile is for another resource type"),
+    "BRG-P021": ("business-rule", "a reference to a resource that does not meet the profile asked for"),
 }
 """Stable issue codes of this folder: the kind (http://hl7.org/fhir/issue-type) and what each means."""
 
@@ -66,6 +67,8 @@ def located(root: str, path: Path) -> str:
 
 def findings(error: ValidationError, schema: Mapping[str, Any], root: str, known: frozenset[str]) -> list[Issue]:
     """The issues that one validation error stands for; `root` is where the resource is, `known` the R4 resource types."""
+    if error.kind.name == "targets":
+        return [_astray(error, root)]
     nodes = _nodes(schema, error.evaluation_path)
     hint = next((node["x"]["profile"] for node, _ in nodes if "profile" in node.get("x", {})), "R4 4.0.1")
     for node, depth in nodes:
@@ -81,6 +84,20 @@ def findings(error: ValidationError, schema: Mapping[str, Any], root: str, known
             break
     where = located(root, error.instance_path)
     return [issue(code, _moved(where, move), text, hint) for code, move, text in _plain(error, nodes[-1][0])]
+
+
+ASTRAY = {
+    "BRG-P010": "it leads to a type that is not allowed here",
+    "BRG-P011": "no entry of the Bundle and no contained resource has this address",
+    "BRG-P019": "the Bundle does not hold the resource referred to",
+    "BRG-P021": "it leads to a resource that does not meet the profile asked for here",
+}
+"""What the keyword `targets` (`bridge.fhir.target`) objects to."""
+
+
+def _astray(error: ValidationError, root: str) -> Issue:
+    code = str(error.message)
+    return issue(code, located(root, error.instance_path[:-1]), ASTRAY[code], severity="warning" if code == "BRG-P019" else "error")
 
 
 def _moved(where: str, move: str) -> str:
@@ -123,7 +140,7 @@ def _targets(note: Note, error: ValidationError, known: frozenset[str]) -> Said:
     if not isinstance(text, str):
         return _plain(error, {"type": "string"})
     if text.startswith("#"):
-        return [("BRG-P011", "^", "no contained resource has this id")]
+        return [("BRG-P011", "^", ASTRAY["BRG-P011"])]
     named = TYPED.search(text)
     if named and named[1] in known:
         return [("BRG-P010", "^", f"reference to {named[1]}, allowed: {', '.join(note['targets'])}")]

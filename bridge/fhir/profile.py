@@ -5,7 +5,7 @@ A valid resource costs one pass of a compiled validator; words for people are ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,18 @@ from typing import Any
 from jsonschema_rs import Draft202012Validator, RegexOptions
 
 from bridge.core.issue import Issue
-from bridge.fhir.bundle import addresses, broken_rules, unresolved
+from bridge.fhir.bundle import addresses, broken_rules
 from bridge.fhir.definition import Profile, read
 from bridge.fhir.elements import Elements
 from bridge.fhir.fhirpath import compiled
 from bridge.fhir.finding import findings, issue
-from bridge.fhir.reference import kind_of, local, rewrite, strings
+from bridge.fhir.reference import kind_of, local, strings
 from bridge.fhir.schema import R4, Schema
+from bridge.fhir.target import HERE, Fits, Target, within
 
 Resource = dict[str, Any]
+Ways = dict[Any, tuple[Callable[[Any], bool], ...]]
+"""The validators of what a resource claims, by type and claims."""
 
 MOST_ISSUES = 100
 MOST_CLAIMS = 500
@@ -44,14 +47,16 @@ class Expression:
 class Profiles:
     """The profiles of some folders, compiled when first claimed. Safe to share between threads."""
 
-    __slots__ = ("_base", "_claims", "_elements", "_ready", "by_url")
+    __slots__ = ("_alone", "_base", "_elements", "_lines", "_ready", "_together", "by_url")
 
     def __init__(self, elements: Elements, base: R4, profiles: Mapping[str, Profile]) -> None:
         self.by_url = profiles
         self._elements = elements
         self._base = base
-        self._ready: dict[tuple[str, str], tuple[Draft202012Validator, Schema]] = {}
-        self._claims: dict[Any, tuple[Callable[[Any], bool], ...]] = {}
+        self._ready: dict[tuple[str, str, bool], tuple[Draft202012Validator, Schema]] = {}
+        self._alone: Ways = {}
+        self._together: Ways = {}
+        self._lines = {url: frozenset(each.url for each in self._lineage(url)) for url in profiles}
 
     @classmethod
     def load(cls, *folders: Path | Traversable) -> Profiles:
@@ -63,18 +68,11 @@ class Profiles:
 
     def check(self, resource: Resource) -> list[Issue]:
         """What is wrong with a resource by the profiles it claims, else by base R4; a Bundle with all its entries."""
-        try:
-            kind = resource["resourceType"]
-            meta = resource.get("meta")
-            claim = (kind, *meta["profile"]) if meta and "profile" in meta else kind
-            checks = self._claims.get(claim)
-            if checks and "contained" not in resource and all([valid(resource) for valid in checks]):
-                return []
-        except (KeyError, TypeError, AttributeError, ValueError):
-            pass  # not even the outline of a resource: said below, with the place
+        if _known(resource, self._alone):
+            return []
         kind = kind_of(resource)
         try:
-            return self.bundle(resource) if kind == "Bundle" else self._examine(resource, self._root(kind), {})
+            return self.bundle(resource) if kind == "Bundle" else self._examine(resource, self._root(kind))
         except RecursionError:
             return [issue("BRG-P016", self._root(kind), UNSAYABLE)]
 
@@ -85,41 +83,83 @@ class Profiles:
     def bundle(self, bundle: Resource) -> list[Issue]:
         """What is wrong with a Bundle: its own rules, each entry's resource, and references between entries.
 
-        `urn:uuid` and `urn:oid` references must resolve inside; a relative one that does not is a warning.
+        A reference that an entry answers to leads to the type and the profile that are asked for; `urn:uuid` and `urn:oid`
+        references must resolve inside; a relative one that does not is a warning.
         """
-        found = self._examine(bundle, "Bundle", {})
+        found = [] if self._outline(bundle) else self._examine(bundle, "Bundle")
         entries = bundle.get("entry") if isinstance(bundle, dict) else None
         listed = [each for each in entries if isinstance(each, dict)] if isinstance(entries, list) else []
-        names, within = addresses(listed)
         found += broken_rules(bundle, listed)
-        for index, entry in enumerate(listed):
-            resource = entry.get("resource")
-            if not isinstance(resource, dict):
-                continue
-            where = f"Bundle.entry[{index}].resource"
-            if kind_of(resource) == "Bundle" or names or self.check(resource):
-                found += self._examine(resource, where, names)
-            found += unresolved(resource, where, names, within)
+        return found + self._entries([each.get("resource") for each in listed], addresses(listed))
+
+    def among(self, resources: Sequence[Resource]) -> list[list[Issue]]:
+        """What `bundle` would find in each of these resources, for what their references lead to among them."""
+        held = {f"{each['resourceType']}/{each['id']}": each for each in resources if "id" in each}
+        return [self._entries([each], held) for each in resources]
+
+    def _outline(self, bundle: Resource) -> bool:
+        """Whether the Bundle itself, without what its entries hold, is valid."""
+        try:
+            return kind_of(bundle) == "Bundle" and "meta" not in bundle and self._validator("Bundle", "", together=False)[0].is_valid(bundle)
+        except (ValueError, TypeError):
+            return False
+
+    def _entries(self, resources: Sequence[Any], held: Mapping[str, Resource]) -> list[Issue]:
+        """What is wrong with the resources of a Bundle whose entries answer to the addresses in `held`."""
+        found: list[Issue] = []
+        before = HERE.entries, HERE.fits
+        HERE.entries, HERE.fits = held, self._fitting()
+        try:
+            for index, resource in enumerate(resources):
+                if isinstance(resource, dict) and not _known(resource, self._together):
+                    found += self._examine(resource, f"Bundle.entry[{index}].resource")
+        finally:
+            HERE.entries, HERE.fits = before
         return found
 
-    def _examine(self, resource: Any, where: str, names: Mapping[str, str]) -> list[Issue]:
-        """Every finding of one resource; `names` give addresses that name no type as `Type/id`."""
+    def _fitting(self) -> Fits:
+        """Whether a resource conforms to a profile, each pair asked once: by what it claims, else by what it holds."""
+        known: dict[tuple[int, str], bool] = {}
+
+        def fits(resource: Resource, kind: str, url: str) -> bool:
+            meta = resource.get("meta")
+            claims = meta.get("profile") if isinstance(meta, dict) else None
+            if isinstance(claims, list) and any(url in self._lines.get(each, ()) for each in claims if isinstance(each, str)):
+                return True  # a claim that does not hold is an error where it is made
+            if (said := known.get((id(resource), url))) is None:
+                said = known[id(resource), url] = url not in self.by_url or not self._errors(resource, kind, [url], kind)
+            return said
+
+        return fits
+
+    def _examine(self, resource: Any, where: str, container: Resource | None = None) -> list[Issue]:
+        """Every finding of one resource; a contained one refers to its container's."""
         kind = kind_of(resource)
         if kind not in self._elements.known:
             return [issue("BRG-P016", where, "not a FHIR R4 resource: resourceType is missing or unknown")]
         if kind not in self._elements.resources:
             return [issue("BRG-P016", where, f"{kind} is not among the types in use; its content is not checked", severity="warning")]
         found, urls = self._claimed(resource, kind, where)
-        if "contained" in resource:
-            names = {**names, **local(resource)}
-            found += self._contained(resource, where, names)
-        subject = rewrite(resource, names) if names else resource
-        for url in urls:
-            validator, schema = self._validator(kind, url)
-            found += _errors(validator, schema, subject, where, self._elements.known)
-        if not found:
+        before = HERE.contained
+        HERE.contained = local(container or resource) if "contained" in (container or resource) else {}
+        try:
+            if "contained" in resource:
+                found += self._contained(resource, where)
+            found += self._errors(resource, kind, urls, where)
+        finally:
+            HERE.contained = before
+        if not found and container is None:
             self._remember(resource, kind, urls)
         return _distinct(found)
+
+    def _errors(self, resource: Any, kind: str, urls: Sequence[str], where: str) -> list[Issue]:
+        """What the validators of these profiles ("" for base R4) object to."""
+        together = HERE.entries is not None or bool(HERE.contained)
+        found: list[Issue] = []
+        for url in urls:
+            validator, schema = self._validator(kind, url, together=together)
+            found += _errors(validator, schema, resource, where, self._elements.known)
+        return found
 
     def _claimed(self, resource: Resource, kind: str, where: str) -> tuple[list[Issue], list[str]]:
         """The known profiles a resource claims ("" for base R4 alone), and what is wrong with the claims."""
@@ -138,7 +178,7 @@ class Profiles:
                 urls.append(url)
         return found, urls or [""]
 
-    def _contained(self, resource: Resource, where: str, names: Mapping[str, str]) -> Iterator[Issue]:
+    def _contained(self, resource: Resource, where: str) -> Iterator[Issue]:
         """Contained resources by their own rules, and R4 dom-2 to dom-5."""
         contained = resource["contained"]
         if not isinstance(contained, list):
@@ -155,17 +195,23 @@ class Profiles:
                 yield issue("BRG-P018", at, "dom-3: a contained resource is referred to from its container")
             if isinstance(meta, dict) and {"versionId", "lastUpdated", "security"} & meta.keys():
                 yield issue("BRG-P018", at, "dom-4, dom-5: a contained resource has no version, update time or security label")
-            yield from self._examine({k: v for k, v in inner.items() if k != "contained"}, at, names)
+            yield from self._examine({k: v for k, v in inner.items() if k != "contained"}, at, resource)
 
-    def _validator(self, kind: str, url: str) -> tuple[Draft202012Validator, Schema]:
-        """The compiled validator of a profile (base R4 for ""), with its schema for messages."""
-        ready = self._ready.get((kind, url))
+    def _validator(self, kind: str, url: str, *, together: bool) -> tuple[Draft202012Validator, Schema]:
+        """The compiled validator of a profile (base R4 for ""), with its schema for messages.
+
+        `together`: for a resource among others, whose references are judged by what they lead to (`bridge.fhir.target`).
+        """
+        ready = self._ready.get((kind, url, together))
         if ready is None:
             schema = self._base.schema(kind)
             chain = [{"allOf": [each.overlay], "x": {"profile": each.name}} for each in self._lineage(url)]
             schema |= {"allOf": chain} if chain else {}
-            ready = Draft202012Validator(schema, pattern_options=RegexOptions(), keywords={"fhirpath": Expression}), schema
-            self._ready[kind, url] = ready
+            keywords: dict[str, type] = {"fhirpath": Expression}
+            if together:
+                schema, keywords = within(schema), {**keywords, "targets": Target}
+            ready = Draft202012Validator(schema, pattern_options=RegexOptions(), keywords=keywords), schema
+            self._ready[kind, url, together] = ready
         return ready
 
     def _lineage(self, url: str) -> Iterator[Profile]:
@@ -178,9 +224,21 @@ class Profiles:
     def _remember(self, resource: Resource, kind: str, urls: list[str]) -> None:
         """Keep the way to these validators for the next resource that claims the same."""
         claims = resource.get("meta", {}).get("profile")
-        claim = (kind, *claims) if claims else kind
-        if kind != "Bundle" and len(self._claims) < MOST_CLAIMS:
-            self._claims[claim] = tuple(self._validator(kind, url)[0].is_valid for url in urls)
+        together = HERE.entries is not None
+        ways = self._together if together else self._alone
+        if kind != "Bundle" and len(ways) < MOST_CLAIMS:
+            ways[(kind, *claims) if claims else kind] = tuple(self._validator(kind, url, together=together)[0].is_valid for url in urls)
+
+
+def _known(resource: Any, ways: Ways) -> bool:
+    """Whether the resource is valid by validators that its claims have been through before; False when that is not known."""
+    try:
+        kind = resource["resourceType"]
+        meta = resource.get("meta")
+        checks = ways.get((kind, *meta["profile"]) if meta and "profile" in meta else kind)
+        return bool(checks) and "contained" not in resource and all([valid(resource) for valid in checks])
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return False  # not even the outline of a resource: `_examine` says so, with the place
 
 
 def _errors(validator: Draft202012Validator, schema: Schema, subject: Any, where: str, known: frozenset[str]) -> list[Issue]:

@@ -1,4 +1,4 @@
-"""References inside resources: finding them, and putting a type in place of an address that does not name one."""
+"""References inside resources: replacing them, and what those to contained resources lead to."""
 
 from __future__ import annotations
 
@@ -6,19 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 Resource = dict[str, Any]
-
-
-def references(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """(path below the value, text) of every Reference.reference, also inside contained resources."""
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            if name == "reference" and isinstance(inner, str):
-                yield path, inner
-            elif isinstance(inner, dict | list):
-                yield from references(inner, f"{path}.{name}" if path else name)
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from references(inner, f"{path}[{index}]")
 
 
 def rewrite(value: Any, names: Mapping[str, str]) -> Any:
@@ -53,14 +40,13 @@ def strings(value: Any) -> Iterator[str]:
             yield from strings(inner)
 
 
-def local(resource: Resource) -> dict[str, str]:
-    """What `#id` and `#` stand for in a resource with contained ones, as `Type/id` (R4 references.html#contained)."""
-    own = resource.get("id")
-    names = {"#": f"{resource.get('resourceType')}/{own if isinstance(own, str) and own else 'self'}"}
+def local(resource: Resource) -> dict[str, Resource]:
+    """What `#id` and `#` lead to in a resource with contained ones (R4 references.html#contained)."""
+    names = {"#": resource}
     contained = resource.get("contained")
     for inner in contained if isinstance(contained, list) else ():
         if isinstance(inner, dict) and isinstance(inner.get("id"), str):
-            names["#" + inner["id"]] = f"{inner.get('resourceType')}/{inner['id']}"
+            names["#" + inner["id"]] = inner
     return names
 
 

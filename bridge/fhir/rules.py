@@ -13,7 +13,7 @@ from typing import Any
 from bridge.core.errors import SettingsError
 from bridge.fhir.elements import Element, Elements
 from bridge.fhir.fhirpath import compiled
-from bridge.fhir.schema import bound, has_shadow, present, reference
+from bridge.fhir.schema import bound, has_shadow, kind, present, reference
 
 Schema = dict[str, Any]
 Rule = Mapping[str, Any]
@@ -25,11 +25,13 @@ INVARIANT_KEYS = LOGIC | {"key", "says", "when", "then", "fhirpath"}
 
 
 class Rules:
-    """Compiles the rules of one folder; `sets` are its code sets by name, {system: codes or "any"}."""
+    """Compiles the rules of one folder; `sets` are its code sets by name, {system: codes or "any"}, `profiles` (type, URL) by name."""
 
-    def __init__(self, elements: Elements, sets: Mapping[str, Mapping[str, Any]], where: str = "") -> None:
+    def __init__(self, elements: Elements, sets: Mapping[str, Mapping[str, Any]], where: str = "",
+                 profiles: Mapping[str, tuple[str, str]] | None = None) -> None:
         self.elements = elements
         self.sets = sets
+        self.profiles = profiles or {}
         self.where = where
 
     def overlay(self, parent: str, rules: Mapping[str, Rule | str | None], *, asking: bool = False) -> Schema:
@@ -157,11 +159,25 @@ class Rules:
         if "regex" in rule:
             parts.append({"pattern": rule["regex"], "x": {"regex": True}})
         if "targets" in rule and kind == "Reference":
-            parts.append({"properties": {"reference": reference(self.elements, rule["targets"])}})
+            parts.append(self._targets(rule["targets"]))
         if deeper:
             parts.append(self.overlay(each.into, deeper, asking=asking))
         parts += [self.invariant(each.into, fact) for fact in rule.get("invariants", ())]
         return both(*parts)
+
+    def _targets(self, named: Sequence[str]) -> Schema:
+        """A Reference to these types; a profile's name asks that a target at hand conforms to it."""
+        profiles: dict[str, list[str]] = {}
+        types = []
+        for name in named:
+            kind_, url = self.profiles.get(name, (name, ""))
+            if kind_ not in self.elements.known:
+                raise SettingsError(f"{self.where}: {name} is neither a resource type nor the name of a profile")
+            types.append(kind_)
+            profiles.setdefault(kind_, []).append(url)
+        asked = {type_: urls for type_, urls in profiles.items() if "" not in urls}
+        types = list(dict.fromkeys(types))
+        return {"properties": {"reference": reference(self.elements, types, asked), "type": kind(types, self.elements.known)}}
 
     def _codes(self, kind: str, named: str | Sequence[str]) -> Schema:
         """A required binding: a set of the folder, a value set of R4, or the codes themselves (of a code)."""

@@ -7,7 +7,7 @@ Every datatype, backbone element and resource is one entry of `$defs`. A key `x`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from bridge.fhir.elements import Element, Elements
@@ -22,19 +22,28 @@ MANY = 15
 """Choices of more types than this are checked by counting properties first, because each look-up costs 30 ns."""
 
 
-def reference(elements: Elements, targets: Sequence[str], text: str = "") -> Schema:
-    """The schema of Reference.reference for these target types; none means any.
+def reference(elements: Elements, targets: Sequence[str], profiles: Mapping[str, Sequence[str]] | None = None) -> Schema:
+    """The schema of Reference.reference for these target types; none means any. `profiles` are asked of targets, by type.
 
     R4 references.html: relative (`Type/id`, with or without version), absolute, `urn:uuid:`, `urn:oid:`, or a search
-    (transactions). The type of an absolute one is judged when it ends as a RESTful address does. `#id` is not taken:
-    the checker has already put the contained resource's type in its place.
+    (transactions). The type of an absolute one is judged when it ends as a RESTful address does. `#id` is not taken here:
+    the keyword `targets` judges it, and every other address, where the resources are at hand (`bridge.fhir.target`).
     """
-    allowed = "|".join(targets or sorted(elements.known))
-    known = "|".join(sorted(elements.known))
-    version = f"(?:/_history/{ID})?"
-    plain = f"^(?:(?:https?://\\S+/)?(?:{allowed})/{ID}{version}|urn:(?:uuid|oid):\\S+|(?:{allowed})\\?\\S+)$"
-    foreign = {"pattern": "^https?://\\S+$", "not": {"pattern": f"/(?:{known})/{ID}{version}$"}}
-    return {"type": "string", "anyOf": [{"pattern": plain}, foreign], "x": {"targets": list(targets), "text": text}}
+    asked = {"types": list(targets), "profiles": dict(profiles or {})}
+    if not targets:
+        return {"type": "string", "$ref": "#/$defs/address", "targets": asked, "x": {"targets": []}}
+    return {"type": "string", "anyOf": [{"pattern": _plain(targets)}, {"$ref": "#/$defs/absolute"}], "targets": asked, "x": {"targets": list(targets)}}
+
+
+def _plain(types: Sequence[str]) -> str:
+    """An address whose type is one of these, or that names none."""
+    allowed = "|".join(types)
+    return f"^(?:(?:https?://\\S+/)?(?:{allowed})/{ID}(?:/_history/{ID})?|urn:(?:uuid|oid):\\S+|(?:{allowed})\\?\\S+)$"
+
+
+def kind(targets: Sequence[str], known: Collection[str]) -> Schema:
+    """The schema of Reference.type: a type of R4 must be one of the targets (R4 references.html#type)."""
+    return {"anyOf": [{"enum": list(targets)}, {"not": {"enum": sorted(known)}}], "x": {"type": list(targets)}}
 
 
 def member(systems: Systems) -> Schema:
@@ -85,6 +94,10 @@ class R4:
         """One entry of `$defs`: a closed object."""
         if name == "Resource":
             return {"type": "object", "required": ["resourceType"]}
+        if name in ("address", "absolute"):
+            known = sorted(self.elements.known)
+            absolute = {"pattern": "^https?://\\S+$", "not": {"pattern": f"/(?:{'|'.join(known)})/{ID}(?:/_history/{ID})?$"}}
+            return absolute if name == "absolute" else {"anyOf": [{"pattern": _plain(known)}, {"$ref": "#/$defs/absolute"}]}
         children = self.elements.children(name)
         schema: Schema = {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": {}, "x": {"object": name}}
         required, conditions = [], []
@@ -130,6 +143,8 @@ class R4:
             value["allOf"] = [bound(each.types[0], systems, note)]
         if each.into == "Reference":
             value["properties"] = {"reference": reference(self.elements, each.targets)}
+            if each.targets:
+                value["properties"]["type"] = kind(each.targets, self.elements.known)
         return value
 
     def _choices(self, name: str, children: Sequence[Element]) -> list[Schema]:

@@ -173,7 +173,7 @@ def test_the_compiler_agrees_with_fhirpathpy() -> None:
     """Every published expression of the subset, compiled, gives fhirpathpy's verdict on whatever is made up for its place."""
     checked = 0
     for path, key, expression in dict.fromkeys(constraints()):
-        if any(word in expression for word in NEEDS) or not load().children(path):
+        if any(word in expression for word in NEEDS) or not load().children(path) or "xtension" in path:
             continue
         ours_ = compiled(expression)
         choose = random.Random(key)

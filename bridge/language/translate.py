@@ -133,7 +133,7 @@ def _target(row: Row) -> dict[str, Any]:
 
 
 def _source(table: Table, term: Term) -> Callable[[str, str, str, Any, Scope], dict[str, Any]]:
-    """The coding as it was sent: its own system, else the table's, else one owned by the sender."""
+    """The coding as it was sent: its own system, else that of the table which lists it, else one owned by the sender."""
     convert_ = CONVERTERS.get(("CWE", "Coding")) if term.kind == V2 else None
 
     def source(code: str, system: str, words: str, value: Any, scope: Scope) -> dict[str, Any]:
@@ -141,7 +141,8 @@ def _source(table: Table, term: Term) -> Callable[[str, str, str, Any, Scope], d
             return dict(made)
         if term.kind == FHIR and value is not None:
             return dict(value)
-        made = {"system": table.source_system or scope.coding_system(table.name), "code": code}
+        standard = table.source_system if table.find(code) is not None else ""
+        made = {"system": standard or scope.coding_system(table.name), "code": code}
         return {**made, "display": words} if words else made
     return source
 
@@ -157,6 +158,8 @@ def _concept(table: Table, term: Term, policy: str) -> Write:
         if row is None and (policy == "or_text" or not code):
             return {"text": words or code}
         codings = [_target(row)] if row is not None else []
+        if row is not None and row.means and keep and table.source_system:
+            codings.append({"system": table.source_system, "code": row.means})
         if row is None or keep:
             own = source(code, system, words, value, scope)
             if not codings or (own.get("system"), own["code"]) != (codings[0].get("system"), codings[0]["code"]):

@@ -25,8 +25,9 @@ def answer(id_: str, value: str, by: str, bridge: Bridge) -> HeldItem:
         raise SettingsError("answer with the id of a patient on file")
     if found.question_kind == "code":
         table = bridge.mappings.ground.tables.get(found.table)
-        if table is not None and table.by_target and value not in table.by_target:
-            raise SettingsError(f"no code of table {found.table}; there are {', '.join(sorted(filter(None, table.by_target)))}")
+        if table is not None and table.by_target and value not in table.by_target and table.find(value) is None:
+            raise SettingsError(f"no code of table {found.table}; there are {', '.join(sorted(filter(None, table.by_target)))}, "
+                                "and the codes that the table translates")
         bridge.ledger.save_answer(found.feed, found.table, found.system, found.code, value, by)
     updated = bridge.ledger.update_held(found.id, "answered", value, by)
     if updated is None:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 UNMAPPED = "BRG-L110"
 ALTERNATE = "http://hl7.org/fhir/StructureDefinition/alternate-codes"
 _CODE = re.compile(r"[A-Za-z0-9][\w.\-]{0,19}\Z", re.ASCII)
+_ASKED = re.compile(r"(?!.* .*\d{3})\w[\w.+&()/'\- ]{0,59}\Z")
+"""What a question can be about: feeds write words where a code is due (`Home or Self Care`). Several words with a comma or
+a number among them may be about a person: they stay in the resource alone."""
 
 Write = Callable[[Row | None, str, str, str, Any, Scope], Any]
 """(row or None when unmapped, code, system as sent, words, source value, scope) -> JSON value or None."""
@@ -97,7 +100,7 @@ def _run(table: Table, term: Term, coded: Any, write: Write, policy: str) -> Rea
                 shown = _shown(code)
                 scope.report("warning", UNMAPPED, f"unmapped {name} {shown}{hold}",
                              f"answer the question, or add a row to the feed or to tables/{name}.csv")
-                scope.ask(Question(kind, f"what is {shown} in {name}?", scope.place(), name, system, code if _CODE.match(code) else ""))
+                scope.ask(Question(kind, f"what is {shown} in {name}?", scope.place(), name, system, code if _ASKED.match(code) else ""))
             made = write(row, code, system, words, value, scope)
             if made is not None:
                 found.append(made)

@@ -21,10 +21,11 @@ Note = Callable[[Issue], None]
 """Takes what there is to say of the file itself, not of one message: called before the message after it is yielded."""
 
 _START = re.compile(
-    rb"(?<=[\r\n\x0b\x1c])[ \t\x00]{0,16}(?:\xef\xbb\xbf)?"
+    rb"(?<=[\r\n\x0b\x1c\x00])[ \t]{0,16}(?:\xef\xbb\xbf)?"
     rb"(?:(?:MSH|FHS|BHS)([^\w\s])(?=[^\w\s])|(?:BTS|FTS)(?=[^\w\s]|[\r\n]|\Z))"
 )
-"""A message or batch segment begins at the start of a line, with its separators: MSH inside a field is no boundary."""
+"""A message or batch segment begins at the start of a line, or after the NULs that pad a block, with its separators: MSH
+inside a field is no boundary."""
 
 _SEGMENT = re.compile(rb"(?:\A|(?<=[\r\n\x0b]))[ \t]*([A-Z][A-Z0-9]{2})[^\w\s]")
 _ENVELOPE = {b"FHS": "FHS", b"BHS": "BHS", b"BTS": "BTS", b"FTS": "FTS"}

@@ -10,15 +10,15 @@ from bridge.hl7v2 import tables
 from bridge.hl7v2.separators import Separators
 from bridge.hl7v2.text import unreadable
 
-LONG = 1 << 20
+LONG = 1 << 16
 """Characters from which on a message is counted through before it is split."""
 
 MOST_REPORTED = 50
 """Repairs of one kind that are listed one by one; further ones are only counted."""
 
-
-MOST_SEGMENTS, MOST_PARTS = 100_000, 2_000_000
-"""Segments, and fields with repetitions, of one message. More of them would take memory out of all proportion."""
+MOST_SEGMENTS, MOST_FIELDS, MOST_REPETITIONS = 50_000, 1_000_000, 100_000
+"""Of one message. Each segment and repetition may become a resource or an element, so that more of them would take minutes
+and gigabytes; a laboratory's longest reports stay far below."""
 
 
 def arrange(content: str, seps: Separators, whole: bool) -> tuple[list[str], list[Issue]]:
@@ -47,13 +47,11 @@ def arrange(content: str, seps: Separators, whole: bool) -> tuple[list[str], lis
 
 
 def _bounded(content: str, seps: Separators) -> None:
-    parts = content.count(seps.field) + (content.count(seps.repetition) if seps.repetition else 0)
-    if content.count("\r") > MOST_SEGMENTS or parts > MOST_PARTS:
-        raise unreadable(
-            "BRG-H003",
-            f"the message has more than {MOST_SEGMENTS} segments or {MOST_PARTS} fields and repetitions",
-            "split it at the sender, or send large documents by reference",
-        )
+    for what, mark, most in (("segments", "\r", MOST_SEGMENTS), ("fields", seps.field, MOST_FIELDS),
+                             ("repetitions", seps.repetition, MOST_REPETITIONS)):
+        if mark and content.count(mark) > most:
+            raise unreadable("BRG-H003", f"the message has more than {most} {what}",
+                             "split it at the sender, or send large documents by reference")
 
 
 @lru_cache(maxsize=64)

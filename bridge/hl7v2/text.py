@@ -137,7 +137,7 @@ def _unframed(raw: bytes) -> tuple[bytes, bool]:
             "there is no MSH segment" if raw.strip(BLANKS + b"\x0b\x1c") else "the message is empty",
             "an HL7 v2 message begins with MSH and its separators; ask the sender for the whole message",
         )
-    if raw[:start].rpartition(b"\x0b")[2].strip(BLANKS) and raw[:start].strip(BLANKS + codecs.BOM_UTF8):
+    if raw[:start].rpartition(b"\x0b")[2].strip(BLANKS + codecs.BOM_UTF8):
         raise unreadable(
             "BRG-H001", "other content stands before MSH", "split the file into its messages first (batch.split)"
         )

@@ -17,13 +17,17 @@ SET_COLUMNS = ("code", "system", "display", "note")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: what a code (of a system, "" any) becomes. An empty target: deliberately nothing."""
+    """One row: what a code (of a system, "" any) becomes. An empty target: deliberately nothing.
+
+    `means` is the code of the table that a sender's own word stands for; its coding is kept beside that of the word.
+    """
 
     source: str
     target: str
     target_system: str = ""
     display: str = ""
     system: str = ""
+    means: str = ""
 
 
 @dataclass(frozen=True, slots=True)

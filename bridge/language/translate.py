@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 UNMAPPED = "BRG-L110"
 ALTERNATE = "http://hl7.org/fhir/StructureDefinition/alternate-codes"
 _CODE = re.compile(r"[A-Za-z0-9][\w.\-]{0,19}\Z", re.ASCII)
+_ASKED = re.compile(r"(?!.* .*\d{3})\w[\w.+&()/'\- ]{0,59}\Z")
+"""What a question can be about: feeds write words where a code is due (`Home or Self Care`). Several words with a comma or
+a number among them may be about a person: they stay in the resource alone."""
 
 Write = Callable[[Row | None, str, str, str, Any, Scope], Any]
 """(row or None when unmapped, code, system as sent, words, source value, scope) -> JSON value or None."""
@@ -97,7 +100,7 @@ def _run(table: Table, term: Term, coded: Any, write: Write, policy: str) -> Rea
                 shown = _shown(code)
                 scope.report("warning", UNMAPPED, f"unmapped {name} {shown}{hold}",
                              f"answer the question, or add a row to the feed or to tables/{name}.csv")
-                scope.ask(Question(kind, f"what is {shown} in {name}?", scope.place(), name, system, code if _CODE.match(code) else ""))
+                scope.ask(Question(kind, f"what is {shown} in {name}?", scope.place(), name, system, code if _ASKED.match(code) else ""))
             made = write(row, code, system, words, value, scope)
             if made is not None:
                 found.append(made)
@@ -133,7 +136,7 @@ def _target(row: Row) -> dict[str, Any]:
 
 
 def _source(table: Table, term: Term) -> Callable[[str, str, str, Any, Scope], dict[str, Any]]:
-    """The coding as it was sent: its own system, else the table's, else one owned by the sender."""
+    """The coding as it was sent: its own system, else that of the table which lists it, else one owned by the sender."""
     convert_ = CONVERTERS.get(("CWE", "Coding")) if term.kind == V2 else None
 
     def source(code: str, system: str, words: str, value: Any, scope: Scope) -> dict[str, Any]:
@@ -141,7 +144,8 @@ def _source(table: Table, term: Term) -> Callable[[str, str, str, Any, Scope], d
             return dict(made)
         if term.kind == FHIR and value is not None:
             return dict(value)
-        made = {"system": table.source_system or scope.coding_system(table.name), "code": code}
+        standard = table.source_system if table.find(code) is not None else ""
+        made = {"system": standard or scope.coding_system(table.name), "code": code}
         return {**made, "display": words} if words else made
     return source
 
@@ -157,6 +161,8 @@ def _concept(table: Table, term: Term, policy: str) -> Write:
         if row is None and (policy == "or_text" or not code):
             return {"text": words or code}
         codings = [_target(row)] if row is not None else []
+        if row is not None and row.means and keep and table.source_system:
+            codings.append({"system": table.source_system, "code": row.means})
         if row is None or keep:
             own = source(code, system, words, value, scope)
             if not codings or (own.get("system"), own["code"]) != (codings[0].get("system"), codings[0]["code"]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bridge.hl7v2.dialect import Feed
@@ -101,7 +102,10 @@ class FeedSender:
         return f"urn:sdoh-bridge:{self.owner}:{slug(word) or 'local'}"
 
     def translate(self, table: str, code: str, system: str = "") -> Row | None:
-        """The row for a code: the feed's own, else a person's answer, else the table's; None when there is none."""
+        """The row for a code: the feed's own, else a person's answer, else the table's; None when there is none.
+
+        A feed or an answer gives a target, or the code of the table that the sender's word stands for.
+        """
         key = (table, code, system)
         try:
             return self._found[key]
@@ -124,6 +128,8 @@ class FeedSender:
             row = table.find(code, system)
             return row or (table.find(code, self.coding_system(system)) if system else None)
         like = table.by_target.get(target) if table is not None and target else None
+        if like is None and table is not None and target and (meant := table.find(target)) is not None:
+            return replace(meant, source=code, system=system, means=target)
         if like is not None:
             return Row(code, target, like.target_system, like.display, system)
         return Row(code, target, table.target_system if table is not None and target else "", "", system)

@@ -24,9 +24,12 @@ def answer(id_: str, value: str, by: str, bridge: Bridge) -> HeldItem:
     if found.question_kind == "patient" and not found.choices and not _on_file(value, bridge):
         raise SettingsError("answer with the id of a patient on file")
     if found.question_kind == "code":
+        if not found.code:
+            raise SettingsError(f"what was sent is too long for a code; see {found.where} of the message, and ask the sender")
         table = bridge.mappings.ground.tables.get(found.table)
-        if table is not None and table.by_target and value not in table.by_target:
-            raise SettingsError(f"no code of table {found.table}; there are {', '.join(sorted(filter(None, table.by_target)))}")
+        if table is not None and table.by_target and value not in table.by_target and table.find(value) is None:
+            raise SettingsError(f"no code of table {found.table}; there are {', '.join(sorted(filter(None, table.by_target)))}, "
+                                "and the codes that the table translates")
         bridge.ledger.save_answer(found.feed, found.table, found.system, found.code, value, by)
     updated = bridge.ledger.update_held(found.id, "answered", value, by)
     if updated is None:

@@ -1,7 +1,8 @@
 """Facts: one tiny message per row of the maps, and what the standard says it becomes.
 
 A file in `facts/` holds a `base` message (segments by line) and `facts`: cases in the form of inline tests, where `change`
-sets fields of the base, `append` adds segments, and `given` replaces the base. Expectations are written from the standard.
+sets fields of the base, `append` adds segments, and `given` replaces the base. The feed is the sender's unless `feed` names
+one. Expectations are written from the standard.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import pytest
 
 from bridge.core.ids import Ids
 from bridge.hl7v2 import dialect
+from bridge.hl7v2.message import parse
 from bridge.language import cases, syntax
 from bridge.language.cases import Case
 from bridge.mapping import change
@@ -45,8 +47,9 @@ def facts() -> list[tuple[str, Case]]:
 
 def observe(base: str, case: Case) -> cases.Observe:
     body = change.message("\r".join(base.strip().splitlines()).encode(), case.change, case.append)
-    feed = feeds().named(case.feed) if case.feed else feeds().named("default")
-    message = feed.read(body)
+    raw = parse(body)
+    feed = feeds().named(case.feed) if case.feed else feeds().of(raw.sender)
+    message = feed.repair(raw)
     program = library().choose(message)
     assert program is not None, "no mapping reads this event"
     return cases.observer(program.run(message, library().senders().of(feed, message), IDS))

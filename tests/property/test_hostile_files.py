@@ -1,0 +1,86 @@
+"""Files that nobody should send: bounded time and memory, a clear issue, and the next message unharmed."""
+
+from __future__ import annotations
+
+import io
+import time
+import tracemalloc
+
+import pytest
+
+from bridge.cli.convert import Converted, convert
+from bridge.hl7v2 import batch, lines, text
+from tests.unit.pipeline.town import adt, whole
+
+HEAD = b"MSH|^~\\&|ADT|EASTSIDE|||20260301101500-0500||ADT^A03|X-1|P|2.5.1\rEVN|A03|20260301101500-0500\r"
+PERSON = b"PID|1||E1^^^EASTSIDE^MR||DOE^JO\r"
+VISIT = b"PV1|1|I\r"
+GOOD = adt()
+SECONDS = 10.0
+"""Of one hostile message of the sizes below, on a machine that does much else."""
+
+READ = {
+    "a megabyte in a name": HEAD + b"PID|1||E1^^^EASTSIDE^MR||" + b"D" * 1_000_000 + b"^JO\r" + VISIT,
+    "ten megabytes of text": HEAD + PERSON + VISIT + b"OBX|1|TX|N^n^L||" + b"x" * 10_000_000 + b"||||||F\r",
+    "a megabyte of escapes": HEAD + PERSON + VISIT + b"OBX|1|TX|N^n^L||" + b"\\E\\" * 350_000 + b"||||||F\r",
+    "escapes in escapes": HEAD + PERSON + VISIT + b"OBX|1|TX|N^n^L||" + b"\\E" * 40_000 + b"\\E\\" * 40_000 + b"||||||F\r",
+    "repetitions of a number": HEAD + b"PID|1||" + b"~".join(b"E%d^^^EASTSIDE^MR" % n for n in range(5000)) + b"||DOE^JO\r" + VISIT,
+    "empty repetitions": HEAD + b"PID|1||E1" + b"~" * 90_000 + b"||DOE^JO\r" + VISIT,
+    "components without end": HEAD + b"PID|1||E1" + b"^" * 1_000_000 + b"||DOE^JO\r" + VISIT,
+    "segments of one kind": HEAD + PERSON + VISIT + b"".join(b"DG1|%d||Z%d^x^L\r" % (n, n) for n in range(2000)),
+    "segments nobody knows": HEAD + PERSON + VISIT + b"ZZ1|1\r" * 40_000,
+    "a person again and again": HEAD + PERSON * 20_000 + VISIT,
+    "lines that are no segments": HEAD + PERSON + VISIT + b"OBX|1|TX|N^n^L||" + b"a\n" * 30_000 + b"||||||F\r",
+    "control characters": HEAD + PERSON.replace(b"DOE", b"\x01\x02\x1bDOE\x7f") + VISIT + b"ZZ1|" + b"\x03" * 500_000 + b"\r",
+    "NULs": HEAD + PERSON.replace(b"DOE", b"DO\0E") + VISIT + b"\0" * 500_000,
+    "bytes of no character set": HEAD + PERSON.replace(b"DOE", b"\xff\xfe\x81DOE") + VISIT,
+}
+REFUSED = {
+    "too large": (HEAD + b"NTE|1||" + b"x" * text.LARGEST + b"\r", "BRG-H003"),
+    "a million repetitions": (HEAD + b"PID|1||" + b"1~" * 1_000_000 + b"\r" + VISIT, "BRG-H003"),
+    "a million segments": (HEAD + PERSON + b"OBX|1\r" * 1_000_000, "BRG-H003"),
+    "fields without end": (HEAD + b"PID|" + b"|" * (lines.MOST_FIELDS + 1) + b"\r", "BRG-H003"),
+    "separators that clash": (b"MSH||||||\rPID|1\r", "BRG-H002"),
+    "an event nobody maps": (HEAD.replace(b"ADT^A03", b"QQQ^Q99"), "BRG-M404"),
+}
+
+
+def converted(*parts: bytes) -> list[Converted]:
+    return list(convert(io.BytesIO(b"".join(parts)), "", whole()))
+
+
+@pytest.mark.parametrize("body", READ.values(), ids=list(READ))
+def test_what_is_only_large_is_read(body: bytes) -> None:
+    """A message of strange size becomes a Bundle in bounded time, and the one after it is converted as always."""
+    started = time.process_time()
+    large, good = converted(body, GOOD)
+    assert time.process_time() - started < SECONDS
+    assert large.bundle is not None
+    assert not any(issue.code == "BRG-X500" for issue in large.issues)
+    assert good.bundle == converted(GOOD)[0].bundle
+
+
+@pytest.mark.parametrize(("body", "code"), REFUSED.values(), ids=list(REFUSED))
+def test_what_cannot_fit_is_refused_alone(body: bytes, code: str) -> None:
+    """A message beyond the limits is refused with place and remedy, and the one after it is converted as always."""
+    started = time.process_time()
+    refused, good = converted(body, GOOD)
+    assert time.process_time() - started < SECONDS
+    assert refused.bundle is None
+    assert [issue.code for issue in refused.issues if issue.severity in ("fatal", "error")] == [code]
+    assert all(issue.where and issue.hint for issue in refused.issues)
+    assert good.bundle == converted(GOOD)[0].bundle
+
+
+def test_a_file_is_never_held_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hundred messages take no more memory than twenty: one is held at a time."""
+    monkeypatch.setattr(batch, "BLOCK", 4096)
+    peaks = []
+    for count in (20, 200):
+        file = io.BytesIO(GOOD * count)
+        converted(GOOD)
+        tracemalloc.start()
+        assert sum(made.bundle is not None for made in convert(file, "", whole())) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 4 * batch.BLOCK

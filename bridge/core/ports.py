@@ -44,6 +44,9 @@ class Work(Protocol):
     def event_time(self, ref: str) -> str:
         """The event time under which the newest version was put; "" if there is none."""
 
+    def told(self, ref: str) -> str:
+        """What was handed to `put` with the newest version about the messages behind its elements; "" if nothing."""
+
     def of_patient(self, patient: str, *types: str) -> list[dict[str, Any]]:
         """The newest versions of this patient's resources of these types."""
 
@@ -62,8 +65,9 @@ class Work(Protocol):
     def referral(self, reference: str) -> Referral | None:
         """By Task id or by the short reference."""
 
-    def put(self, resource: Mapping[str, Any], patient: str, message_id: str, event_time: str) -> int:
-        """Store a new version and return its number; an unchanged resource (but for meta) keeps its version."""
+    def put(self, resource: Mapping[str, Any], patient: str, message_id: str, event_time: str, told: str = "") -> int:
+        """Store a new version and return its number; an unchanged resource (but for meta) keeps its version. `told` says
+        which message each element is from; without it, what was said before stays."""
 
     def link(self, identifier: tuple[str, str], patient: str) -> None:
         """From now on this (system, value) is this patient."""
@@ -100,8 +104,9 @@ class Ledger(Protocol):
     def store(self, arrivals: Sequence[Arrival]) -> list[Stored]:
         """Write the envelopes durably, before anything else; in the order given, duplicates answered."""
 
-    def work(self) -> AbstractContextManager[Work]:
-        """A transaction: commits when the block ends, rolls back when it raises."""
+    def work(self, *, alone: bool = False) -> AbstractContextManager[Work]:
+        """A transaction: commits when the block ends, rolls back when it raises. One that is `alone` begins when no other
+        is open, and no other begins before it has ended."""
 
     def pending(self, limit: int, now: datetime) -> list[InboxRow]:
         """Messages that are not finished, oldest first; a patient with an earlier unfinished one that is not due waits."""

@@ -1,99 +1,169 @@
-"""What is on file and what a message says, put together: event time decides, late facts are added, nothing moves back."""
+"""What is on file and what a message says, put together: event time decides, late facts are added, nothing moves back.
+
+The law: a visit's messages in any order, each any number of times, end in the same resources. See `told` for how.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridge.core.draft import Draft
 from bridge.core.ports import Work
-from bridge.referral.state import instant
+from bridge.core.rows import InboxRow
+from bridge.pipeline.told import Told, entered, packed, pieces, read, stamp, tell
 
-PROGRESS = {"unknown": 0, "planned": 1, "arrived": 2, "triaged": 3, "in-progress": 4, "onleave": 4, "finished": 5, "cancelled": 5}
-"""Encounter.status by how far a visit is; without an undoing event it never becomes smaller (hl7v2.md a10)."""
-
-UNDOES = {
-    "ADT^A11": {"Encounter": ("period",)},
-    "ADT^A13": {"Encounter": ("period.end", "hospitalization.dischargeDisposition")},
-}
-"""Elements that an undoing event takes back: a cancelled discharge has no end and no disposition."""
-
-GROWING = {"identifier": ("system", "value")}
-"""Lists in which every fact ever sent stays, told apart by these members; all others are replaced whole."""
+Resource = dict[str, Any]
 
 WHOLE = frozenset({"Consent", "QuestionnaireResponse", "MessageHeader", "Provenance"})
+"""Resources that are made once: each copy is kept as it is."""
+
+PROGRESS = {"unknown": 0, "planned": 1, "arrived": 2, "triaged": 3, "in-progress": 4, "onleave": 4, "finished": 5}
+"""Encounter.status by how far a visit is; without an undoing event it never becomes smaller (hl7v2.md a10)."""
+OVER = ("cancelled", "entered-in-error")
+"""A visit that never was, until it is admitted or discharged again."""
+
+DISCHARGES = frozenset({"ADT^A03"})
+ADMITS = frozenset({"ADT^A01", "ADT^A04", "ADT^A05", "ADT^A06", "ADT^A07", "ADT^A14"})
+CANCELS_DISCHARGE = frozenset({"ADT^A13"})
+CANCELS_VISIT = frozenset({"ADT^A11", "ADT^A23", "ADT^A27", "ADT^A38"})
+UNLINKS = frozenset({"ADT^A37"})
+UNDOING = CANCELS_DISCHARGE | CANCELS_VISIT | UNLINKS | {"ADT^A12", "ADT^A25"}
+"""Cancel admit, delete a visit, cancel pending admit and pre-admit, cancel discharge, unlink, cancel transfer and pending
+discharge (HL7 table 0003). A cancelled transfer says itself where the patient is."""
+
+TAKEN_BACK = {
+    "Encounter": ("period.end", "hospitalization.dischargeDisposition", "hospitalization.destination"),
+    "Patient": ("deceased[x]",),
+}
+"""What a cancelled discharge has said: its end, where to, and that the patient left by dying."""
 
 
-def merge(new: Mapping[str, Any], stored: Mapping[str, Any] | None, *, event: str, newer: bool,
-          cleared: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return the resource to keep.
+@dataclass(frozen=True, slots=True)
+class OnFile:
+    """A draft with each resource as it is to be kept, and by `Type/id` which message its elements are from."""
 
-    `newer` says that the message's event time is not before that of `stored`. An older message only adds elements
-    that are missing. `cleared` are elements the sender deleted with HL7 null. Source: reference/hl7v2.md b1 (order).
+    draft: Draft
+    told: Mapping[str, Told] = field(default_factory=dict)
+
+    @property
+    def stands(self) -> bool:
+        """Whether what happened in this message still holds for its visit; true without a visit."""
+        event = self.draft.event
+        for one in self.draft.of_type("Encounter"):
+            if event in CANCELS_VISIT:
+                return one["status"] in OVER
+            if event in CANCELS_DISCHARGE:
+                return not self.discharged and one["status"] not in OVER
+            return one["status"] not in OVER and (event not in DISCHARGES or self.discharged)
+        return True
+
+    @property
+    def discharged(self) -> bool:
+        """Whether the visit has been discharged by an event of its own that was not cancelled since."""
+        for one in self.draft.of_type("Encounter"):
+            at = self.told[f"Encounter/{one['id']}"].at
+            left = at.get("did discharge", "")
+            return bool(left) and one["status"] == "finished" and entered(left) > entered(at.get("did cancel discharge", ""))
+        return False
+
+
+def on_file(draft: Draft, row: InboxRow, work: Work, home: str) -> OnFile:
+    """The draft with each resource as it is to be kept; `home` is the person whom the message names."""
+    of = stamp(draft, row.control_id, row.envelope.id, undoing=draft.event in UNDOING)
+    kept, told = [], dict[str, Told]()
+    for resource in draft.resources:
+        ref = f"{resource['resourceType']}/{resource['id']}"
+        if resource["resourceType"] in WHOLE:
+            kept.append(resource)
+            continue
+        stored = work.resource(ref)
+        gone = (*draft.cleared.get(ref, ()), *undone(resource, draft))
+        before = known(ref, work) if stored else Told(home)
+        merged, at = merge(resource, gone, of, draft.event, stored, before)
+        kept.append(merged)
+        told[ref] = Told(home if of >= max(before.at.values(), default="") else before.home, at)
+    return OnFile(replace(draft, resources=tuple(kept)), told)
+
+
+def known(ref: str, work: Work) -> Told:
+    """What is remembered of a stored resource; one that was put before this was kept counts as told at once."""
+    told = read(work.told(ref))
+    if told is None or not told.at:
+        time = work.event_time(ref)
+        blank = Draft((), "", time, "", "") if time else None
+        return Told(told.home if told else "", {"": stamp(blank, "", "", undoing=False)} if blank else {})
+    return told
+
+
+def merge(new: Resource, gone: tuple[str, ...], of: str, event: str, stored: Resource | None = None,
+          told: Told | None = None) -> tuple[Resource, dict[str, str]]:
+    """The resource to keep after a message at `of` said `new` and deleted `gone`, and the time of each of its pieces.
+
+    An empty field says nothing; HL7 null deletes. Source: reference/hl7v2.md b1 (order).
     """
     if stored is None:
-        return dict(new)
-    if not newer:
-        return {**new, **stored}
-    undone = UNDOES.get(event, {}).get(new["resourceType"], ())
-    kept = {key: value for key, value in stored.items() if key not in cleared}
-    for path in undone:
-        kept = _without(kept, path.split("."))
-    merged = {**kept, **new}
-    for element, members in GROWING.items():
-        if element in new and element in kept:
-            merged[element] = _union(new[element], kept[element], members)
+        merged, at = new, {"": of, **dict.fromkeys((path for path in gone if path not in pieces(new)), of)} if gone else {"": of}
+    else:
+        merged, at = tell(new, gone, of, stored, told)
     if new["resourceType"] == "Encounter":
-        _settle_visit(merged, new, stored, undoing=bool(undone))
+        merged = _visit(merged, at, _said(new, event, of, stored, told))
+    elif new["resourceType"] == "Patient":
+        merged = _person(merged, at)
+    return merged, at if stored is None else packed(at, merged)
+
+
+def undone(resource: Resource, draft: Draft) -> Iterator[str]:
+    """Paths that the event itself takes back, whatever the message says or leaves out."""
+    if draft.event in CANCELS_DISCHARGE:
+        yield from TAKEN_BACK.get(resource["resourceType"], ())
+    if draft.event in UNLINKS and resource["resourceType"] == "Patient":
+        others = [one["id"] for one in draft.of_type("Patient") if one["id"] != resource["id"]]
+        yield from [f"link[Patient/{id_}]" for id_ in others]
+
+
+def _said(new: Resource, event: str, of: str, stored: Resource | None, told: Told | None) -> dict[str, str]:
+    """When each status of a visit was said last, and when it was admitted, discharged and cancelled."""
+    said = {path: time for path, time in (told.at if told else {}).items() if path.startswith(("status ", "did "))}
+    if stored is not None and not said:
+        said[f"status {stored['status']}"] = (told.at if told else {}).get("", "")
+    did = [f"status {new['status']}"]
+    did += ["did discharge", "did begin"] if event in DISCHARGES else ["did begin"] if event in ADMITS else []
+    did += ["did cancel discharge"] if event in CANCELS_DISCHARGE else []
+    for path in did:
+        said[path] = max(said.get(path, ""), of, key=entered)
+    return said
+
+
+def _visit(merged: Resource, at: dict[str, str], said: Mapping[str, str]) -> Resource:
+    """The visit with the furthest status that was not undone, and one active place: where it was last."""
+    at |= said
+    merged = {**merged, "status": _status({path: entered(time) for path, time in said.items()})}
+    places = merged.get("location", ())
+    if len(places) > 1:
+        usual = at.get("", "")
+        last = max(at.get(path, usual) for path in pieces({"resourceType": "Encounter", "location": places}))
+        merged["location"] = [
+            {**one, "status": "completed"} if one.get("status") == "active" and at.get(_path(one), usual) < last else one for one in places]
     return merged
 
 
-def on_file(draft: Draft, work: Work) -> tuple[Draft, bool]:
-    """The draft with each resource as it is to be kept, and whether its visit is known from a later event already.
-
-    Resources that change once only (a Consent, a filled form) are taken as they are.
-    """
-    merged, stale = [], False
-    for resource in draft.resources:
-        ref = f"{resource['resourceType']}/{resource['id']}"
-        stored = None if resource["resourceType"] in WHOLE else work.resource(ref)
-        newer = stored is None or is_newer(draft.event_time, work.event_time(ref))
-        stale = stale or (resource["resourceType"] == "Encounter" and not newer)
-        merged.append(merge(resource, stored, event=draft.event, newer=newer, cleared=draft.cleared.get(ref, ())))
-    return replace(draft, resources=tuple(merged)), stale
+def _path(place: Resource) -> str:
+    return next(iter(pieces({"resourceType": "Encounter", "location": [place]})))
 
 
-def is_newer(time: str, stored_time: str) -> bool:
-    """True unless `time` is known to be before `stored_time`; both FHIR dateTimes of any precision, "" counts as unknown."""
-    if not time or not stored_time:
-        return True
-    try:
-        return instant(time) >= instant(stored_time)
-    except ValueError:  # a leap second, which FHIR allows and Python's clock does not have
-        return True
+def _status(said: Mapping[str, str]) -> str:
+    over = max(OVER, key=lambda word: said.get(f"status {word}", ""))
+    if said.get(f"status {over}", "") > said.get("did begin", ""):
+        return over
+    if said.get("status finished", "") <= said.get("did cancel discharge", ""):
+        said = {path: time for path, time in said.items() if path != "status finished"}
+    return max((word for word in PROGRESS if f"status {word}" in said), key=PROGRESS.__getitem__, default="unknown")
 
 
-def _settle_visit(merged: dict[str, Any], new: Mapping[str, Any], stored: Mapping[str, Any], *, undoing: bool) -> None:
-    """Keep the furthest status, and keep parts of period and hospitalization that this message left out."""
-    if not undoing:
-        if PROGRESS.get(new.get("status", ""), 0) < PROGRESS.get(stored.get("status", ""), 0):
-            merged["status"] = stored["status"]
-        for element in ("period", "hospitalization"):
-            if isinstance(new.get(element), dict) and isinstance(stored.get(element), dict):
-                merged[element] = {**stored[element], **new[element]}
-
-
-def _without(resource: dict[str, Any], path: list[str]) -> dict[str, Any]:
-    head, *rest = path
-    if head not in resource:
-        return resource
-    if not rest:
-        return {key: value for key, value in resource.items() if key != head}
-    inner = _without(dict(resource[head]), rest)
-    return {**resource, head: inner} if inner else {key: value for key, value in resource.items() if key != head}
-
-
-def _union(new: list[dict[str, Any]], stored: list[dict[str, Any]], members: tuple[str, ...]) -> list[dict[str, Any]]:
-    seen = {tuple(entry.get(member) for member in members) for entry in new}
-    return new + [entry for entry in stored if tuple(entry.get(member) for member in members) not in seen]
+def _person(merged: Resource, at: Mapping[str, str]) -> Resource:
+    """A Patient whose links have changed is active unless another record replaces it."""
+    if not any(path.startswith("link[") for path in (*at, *pieces(merged))):
+        return merged
+    return {**merged, "active": not any(link.get("type") == "replaced-by" for link in merged.get("link", ()))}

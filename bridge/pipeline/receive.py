@@ -19,8 +19,10 @@ from bridge.pipeline.check import check
 from bridge.pipeline.draft import draft_of
 from bridge.pipeline.fault import fault_issue
 from bridge.pipeline.merge import on_file
+from bridge.pipeline.outgoing import ref_of
+from bridge.pipeline.person import join, joins, land
 from bridge.pipeline.question import item
-from bridge.pipeline.refer import Referred, answered, ref_of, refer
+from bridge.pipeline.refer import Referred, answered, refer
 from bridge.pipeline.release import release
 from bridge.referral.intake import Answer
 from bridge.referral.match import identify, strong_identifiers
@@ -43,7 +45,8 @@ def receive(rows: Sequence[InboxRow], bridge: Bridge, answers: Mapping[str, Held
     outcomes: list[Outcome] = []
     waiting: dict[str, Retry] = {}
     queued: list[Outgoing] = []
-    with bridge.ledger.work() as work:
+    # a merge of two records looks at what both shards have done, and neither may do more meanwhile (DESIGN 2, ordering)
+    with bridge.ledger.work(alone=any(isinstance(one, Draft) and joins(one) for one in read)) as work:
         _preload(read, work)
         for row, one in zip(rows, read, strict=True):
             answer = (answers or {}).get(row.envelope.id)
@@ -86,8 +89,11 @@ def _take(row: InboxRow, read: Read, work: Work, bridge: Bridge, answer: HeldIte
         found = identify(read, work, own, answer.answer if answer and answer.question_kind == "patient" else "")
         if isinstance(found, Held):
             return found
-        draft, stale = on_file(found, work)
-        referred = refer(row, draft, work, bridge, stale=stale)
+        filed = on_file(land(found, work), row, work, found.patient)
+        joined = join(filed, row, work, bridge) if joins(found) else None
+        referred = replace(refer(row, filed, work, bridge), told=filed.told, home=found.patient)
+        if joined is not None:
+            referred = replace(referred.with_recall(joined.recall), joined=True, moved=joined.moved)
     else:
         return read
     if not isinstance(referred, Referred):

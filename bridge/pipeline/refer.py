@@ -2,107 +2,139 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridge.core.draft import Draft, Question
-from bridge.core.ids import shard
 from bridge.core.issue import Issue
 from bridge.core.outcome import Held, Rejected
 from bridge.core.ports import Work
 from bridge.core.rows import InboxRow, Outgoing, Referral
+from bridge.pipeline import outgoing as queue
 from bridge.pipeline.bridge import Bridge
+from bridge.pipeline.merge import CANCELS_DISCHARGE, CANCELS_VISIT, OnFile
+from bridge.pipeline.outgoing import outputs, parties, ref_of
+from bridge.pipeline.recall import Recall, call_off, died, of_discharge, of_event
+from bridge.pipeline.told import Told, home_of
 from bridge.referral import open as opening
 from bridge.referral import programme, respond
 from bridge.referral.intake import Answer
-from bridge.referral.match import UNKNOWN
+from bridge.referral.match import UNKNOWN, survivor
 from bridge.referral.partner import Partner
+from bridge.referral.state import BEFORE_WORK
 from bridge.referral.terms import PARTNER
 
 Resource = dict[str, Any]
-CANCELS = frozenset({"ADT^A11", "ADT^A13"})
-FORMATS = {"fhir": "outcome", "hl7v2": "oru"}
-"""Kind of delivery by the format in which a hospital wants its answers."""
+CANCELS = CANCELS_DISCHARGE | CANCELS_VISIT
+DISCHARGE = "ADT^A03"
+OF_VISIT = ("Condition", "Observation")
 
 
 @dataclass(frozen=True, slots=True)
 class Referred:
-    """A draft with what was decided about it: ledger rows to write, deliveries to queue, decisions that wait."""
+    """A draft with what was decided about it: ledger rows to write, deliveries to queue, decisions that wait.
+
+    `told` says which message the elements of its resources are from, `home` is the record that the message names. `joined`:
+    records were merged or parted, and `moved` are the resources (`Type/id`, version) that were put for it.
+    """
 
     draft: Draft
     referrals: tuple[Referral, ...] = ()
     outgoing: tuple[Outgoing, ...] = ()
     waiting: tuple[tuple[str, Question], ...] = ()
+    told: Mapping[str, Told] = field(default_factory=dict)
+    home: str = ""
+    joined: bool = False
+    moved: tuple[tuple[str, int], ...] = ()
+
+    def with_recall(self, recall: Recall) -> Referred:
+        """With what was called off, before what was opened."""
+        draft = replace(self.draft, resources=(*self.draft.resources, *recall.resources), issues=(*self.draft.issues, *recall.issues))
+        return replace(self, draft=draft, referrals=(*recall.referrals, *self.referrals), outgoing=(*recall.outgoing, *self.outgoing))
 
 
-def refer(row: InboxRow, draft: Draft, work: Work, bridge: Bridge, *, stale: bool) -> Referred:
+def refer(row: InboxRow, filed: OnFile, work: Work, bridge: Bridge) -> Referred:
     """Apply the programme register to a draft whose patient is known.
 
-    `stale` says that its visit is known from a later event: facts are kept, no decision is taken back or made again.
-    A message marked as a test (MSH-11 T or D) opens nothing. One referral per patient, programme, need and recipient.
+    What decides is the visit as it now stands, not the message: a discharge that was cancelled opens nothing, however late
+    it comes, and a fact that comes after the discharge counts as if it had come with it. A message marked as a test
+    (MSH-11 T or D) opens nothing. One referral per patient, programme, need and recipient.
     """
-    if not draft.patient or stale:
-        return Referred(draft)
+    draft = filed.draft
+    nothing = Referred(draft)
+    if not draft.patient:
+        return nothing
     if _is_test(draft):
         note = Issue("information", "BRG-R020", "MSH-11", "a test or training message opens no referral", kind="informational")
         return Referred(replace(draft, issues=(*draft.issues, note)))
     if draft.event in CANCELS:
-        return _recall(row, draft, work, bridge)
-    return _open(row, draft, work, bridge)
+        return nothing.with_recall(_off(of_event(filed, work, bridge), draft.event, draft, row, work, bridge)) if filed.stands else nothing
+    dead = died(filed, work)
+    referred = _open(row, filed, work, bridge, dead=dead) if filed.stands else nothing
+    return referred.with_recall(_off(work.referrals(draft.patient), "death", draft, row, work, bridge)) if dead else referred
 
 
-def _open(row: InboxRow, draft: Draft, work: Work, bridge: Bridge) -> Referred:
-    existing = work.referrals(draft.patient)
+def _open(row: InboxRow, filed: OnFile, work: Work, bridge: Bridge, *, dead: bool) -> Referred:
+    draft = filed.draft
     known = work.resource(f"Patient/{draft.patient}")
-    at = bridge.clock().isoformat()
-    openings, waiting, issues = [], [], list[Issue]()
-    for found in programme.evaluate_all(draft, bridge.programmes, tuple(bridge.partners.values()), draft.questions, at,
-                                        background=[known] if known else []):
-        if isinstance(found, programme.Opening):
-            openings.append(found)
-        elif isinstance(found, programme.Waiting):
-            waiting.append((found.row.programme, found.question))
-        else:
-            why = ", ".join(found.reasons)
-            issues.append(Issue("information", "BRG-R021", found.row.programme, f"not referred: {why}", kind="informational"))
+    background = [*([known] if known else []), *_rest_of_visit(filed, work)]
+    events = dict.fromkeys((draft.event, *((DISCHARGE,) if filed.discharged and draft.event.startswith("ADT^") else ())))
+    openings, waiting, issues = list[programme.Opening](), [], list[Issue]()
+    called = Recall()
+    for event in events:
+        found = programme.evaluate_all(
+            _asked(draft, event), bridge.programmes, tuple(bridge.partners.values()), draft.questions, bridge.clock().isoformat(),
+            background=background)
+        openings += [one for one in found if isinstance(one, programme.Opening)]
+        waiting += [(one.row.programme, one.question) for one in found if isinstance(one, programme.Waiting)]
+        issues += [_not_referred(one) for one in found if isinstance(one, programme.No)] if event == draft.event else []
+        if event == DISCHARGE:
+            called = _off(_unfounded(filed, found, work, bridge), "corrected", draft, row, work, bridge)
     hospital = bridge.asker(row.envelope.feed, known)
-    made = opening.refer(draft, openings, existing, bridge.ids, message_id=row.envelope.id, hospital=hospital,
-                         resource=work.resource)
+    made = opening.refer(draft, [] if dead else openings, work.referrals(draft.patient), bridge.ids, message_id=row.envelope.id,
+                         hospital=hospital, resource=work.resource)
     resources = tuple(_asked_by(one, hospital) for one in made.resources)
     grown = replace(draft, resources=(*draft.resources, *resources), issues=(*draft.issues, *issues))
     by_ref = {ref_of(one): one for one in grown.resources}
-    outgoing = [_referral(referral, by_ref, row, bridge) for referral in made.referrals]
-    answers = _findings_home(row, grown, hospital, bridge) if draft.event == "QuestionnaireResponse" else []
-    return Referred(grown, made.referrals, (*outgoing, *answers), tuple(waiting))
+    sent = [queue.referral(one, by_ref, row, bridge) for one in made.referrals]
+    answers = queue.findings(row, grown, hospital, bridge) if draft.event == "QuestionnaireResponse" else []
+    return Referred(grown, made.referrals, (*sent, *answers), tuple(waiting)).with_recall(called)
 
 
-def _recall(row: InboxRow, draft: Draft, work: Work, bridge: Bridge) -> Referred:
-    """Call off what the cancelled discharge or admission opened; the recipient is told, in the same queue.
+def _rest_of_visit(filed: OnFile, work: Work) -> list[Resource]:
+    """What earlier messages said of the visits of this one, and how the person is insured."""
+    draft = filed.draft
+    visits = {f"Encounter/{one['id']}" for one in draft.of_type("Encounter") if work.told(f"Encounter/{one['id']}")}
+    here = {ref_of(one) for one in draft.resources}
+    stored = work.of_patient(draft.patient, "Coverage", *OF_VISIT) if visits else []
+    return [one for one in stored if ref_of(one) not in here and (
+        one["resourceType"] not in OF_VISIT or one.get("encounter", {}).get("reference") in visits)]
 
-    A cancelled discharge takes back what a discharge opened; a cancelled admission everything of the visit.
-    """
-    visits = {one["id"] for one in draft.of_type("Encounter")}
-    opened = {one.opened_by for one in work.referrals(draft.patient)}
-    events = {one.envelope.id: one.event for one in bridge.ledger.inbox(sorted(opened))}
-    resources, rows, outgoing, issues = [], [], [], list[Issue]()
-    for referral in work.referrals(draft.patient):
-        task, request = work.resource(f"Task/{referral.id}"), work.resource(f"ServiceRequest/{referral.request}")
-        if referral.closed or referral.visit not in visits or task is None or request is None:
-            continue
-        if draft.event == "ADT^A13" and events.get(referral.opened_by) != "ADT^A03":
-            continue
-        recalled = opening.recall(task, request, event=draft.event, at=draft.event_time)
-        issues += recalled.issues
-        if recalled.resources:
-            resources += recalled.resources
-            last = next(one for one in reversed(recalled.resources) if one["resourceType"] == "Task")
-            rows.append(opening.row_of(referral, last))
-            kind = "note" if recalled.noted else "cancel"
-            refs = (f"Task/{referral.id}", f"ServiceRequest/{referral.request}", f"Patient/{draft.patient}", *_parties(last, request))
-            outgoing.append(_outgoing(row, referral.recipient, kind, draft.patient, refs, referral.short, bridge))
-    grown = replace(draft, resources=(*draft.resources, *resources), issues=(*draft.issues, *issues))
-    return Referred(grown, tuple(rows), tuple(outgoing))
+
+def _asked(draft: Draft, event: str) -> Draft:
+    """The draft as programmes look at it: as that event, about the person and no other record of theirs."""
+    about = tuple(one for one in draft.resources if one["resourceType"] != "Patient" or one["id"] == draft.patient)
+    return replace(draft, event=event, resources=about)
+
+
+def _unfounded(filed: OnFile, found: Sequence[programme.Finding], work: Work, bridge: Bridge) -> list[Referral]:
+    """Open referrals of this discharge that nobody has begun and that its programme would not open any more."""
+    visits = {one["id"] for one in filed.draft.of_type("Encounter")}
+    asked = {one.programme for one in bridge.programmes if DISCHARGE in one.events}
+    wanted = {(one.row.programme, one.need) for one in found if isinstance(one, programme.Opening)}
+    waits = {one.row.programme for one in found if isinstance(one, programme.Waiting)}
+    open_ = [one for one in work.referrals(filed.draft.patient) if not one.closed and one.visit in visits and one.status in BEFORE_WORK]
+    doubtful = [one for one in open_ if one.programme in asked - waits and (one.programme, one.need) not in wanted]
+    return of_discharge(doubtful, bridge) if doubtful else []
+
+
+def _not_referred(found: programme.No) -> Issue:
+    return Issue("information", "BRG-R021", found.row.programme, f"not referred: {', '.join(found.reasons)}", kind="informational")
+
+
+def _off(referrals: Sequence[Referral], why: str, draft: Draft, row: InboxRow, work: Work, bridge: Bridge) -> Recall:
+    return call_off(referrals, why, draft.event_time, row, work, bridge)
 
 
 def answered(row: InboxRow, answer: Answer, work: Work, bridge: Bridge) -> Referred | Held | Rejected:
@@ -120,7 +152,8 @@ def answered(row: InboxRow, answer: Answer, work: Work, bridge: Bridge) -> Refer
     if applied.moved.effect == "refused":
         return Rejected(applied.issues)
     resources = (*applied.steps, *applied.resources)
-    draft = Draft(resources, f"record/{answer.kind}", answer.at, "cbo/intake", "", referral.patient, applied.issues)
+    patient, record = survivor(referral.patient, work), home_of(f"Task/{referral.id}", work)
+    draft = Draft(resources, f"record/{answer.kind}", answer.at, "cbo/intake", "", patient, applied.issues)
     if not resources:
         return Referred(draft)
     last = applied.steps[-1] if applied.steps else task
@@ -128,61 +161,15 @@ def answered(row: InboxRow, answer: Answer, work: Work, bridge: Bridge) -> Refer
     if not applied.resources and _visible(last) == _visible(task):
         return Referred(draft, (opening.row_of(referral, last),))  # kept as history; the hospital knows it all already
     refs = tuple(dict.fromkeys((
-        f"Task/{referral.id}", f"ServiceRequest/{referral.request}", f"Patient/{referral.patient}",
-        *_parties(last, request), *outputs(last), *(ref_of(one) for one in applied.resources))))
-    outgoing = _home(row, hospital, referral.patient, refs, referral.short, bridge)
-    return Referred(draft, (opening.row_of(referral, last),), tuple(outgoing))
-
-
-def ref_of(resource: Resource) -> str:
-    """`Type/id`."""
-    return f"{resource['resourceType']}/{resource['id']}"
-
-
-def _referral(referral: Referral, by_ref: dict[str, Resource], row: InboxRow, bridge: Bridge) -> Outgoing:
-    task, request = by_ref[f"Task/{referral.id}"], by_ref[f"ServiceRequest/{referral.request}"]
-    reasons = [one["reference"] for one in request.get("reasonReference", ())]
-    context = [request["encounter"]["reference"]] if "encounter" in request else []
-    refs = (ref_of(task), ref_of(request), request["subject"]["reference"], *_parties(task, request), *reasons, *context)
-    return _outgoing(row, referral.recipient, "referral", referral.patient, refs, referral.short, bridge)
-
-
-def _findings_home(row: InboxRow, draft: Draft, hospital: Partner, bridge: Bridge) -> list[Outgoing]:
-    """What a screening found, for the EHR of the hospital that knows the person; not back to where it came from."""
-    if row.envelope.feed == hospital.id or hospital.id not in bridge.partners:
-        return []
-    findings = [ref_of(one) for one in draft.of_type("Observation", "Condition", "Device", "QuestionnaireResponse")]
-    refs = (f"Patient/{draft.patient}", *findings)
-    return [_outgoing(row, hospital.id, "outcome", draft.patient, refs, "", bridge)] if "fhir" in hospital.formats and findings else []
-
-
-def _home(row: InboxRow, hospital: Partner | None, patient: str, refs: tuple[str, ...], short: str, bridge: Bridge) -> list[Outgoing]:
-    if hospital is None:
-        return []
-    return [_outgoing(row, hospital.id, FORMATS[each], patient, refs, short, bridge) for each in hospital.formats]
-
-
-def _outgoing(row: InboxRow, recipient: str, kind: str, patient: str, refs: Iterable[str], short: str, bridge: Bridge) -> Outgoing:
-    """Keyed by message, recipient, kind and focus: the same message again queues nothing new."""
-    refs = tuple(dict.fromkeys(refs))
-    id_ = bridge.ids.uuid("delivery", row.envelope.id, recipient, kind, refs[0])
-    return Outgoing(id_, recipient, kind, patient, refs, row.envelope.id, shard(patient), short)
-
-
-def _parties(task: Resource, request: Resource) -> list[str]:
-    """The organisations a recipient needs to make sense of Task and ServiceRequest."""
-    named = [task.get("requester", {}), task.get("owner", {}), request.get("requester", {}), *request.get("performer", ())]
-    return list(dict.fromkeys(one["reference"] for one in named if "reference" in one))
+        f"Task/{referral.id}", f"ServiceRequest/{referral.request}", f"Patient/{patient}",
+        *parties(last, request), *outputs(last), *(ref_of(one) for one in applied.resources))))
+    sent = queue.home(row, hospital, patient, refs, referral.short, bridge)
+    return Referred(draft, (opening.row_of(referral, last),), tuple(sent), home=record)
 
 
 def _visible(task: Resource) -> Resource:
     """What a recipient sees of a Task: not its event list, nor when it was touched."""
     return {key: value for key, value in task.items() if key not in ("extension", "lastModified", "meta")}
-
-
-def outputs(task: Resource) -> list[str]:
-    """`Type/id` of what a Task reports as done or found."""
-    return [one["valueReference"]["reference"] for one in task.get("output", ()) if "reference" in one.get("valueReference", {})]
 
 
 def _asked_by(resource: Resource, hospital: Partner) -> Resource:

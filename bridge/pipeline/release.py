@@ -17,8 +17,11 @@ from bridge.core.decision import Decision
 from bridge.core.ports import Work
 from bridge.core.rows import DecisionRow, InboxRow, Outgoing
 from bridge.pipeline.bridge import Bridge
+from bridge.pipeline.outgoing import outputs, ref_of
 from bridge.pipeline.question import item
-from bridge.pipeline.refer import Referred, outputs, ref_of
+from bridge.pipeline.refer import Referred
+from bridge.pipeline.told import Told
+from bridge.referral.match import records, survivor
 from bridge.referral.partner import Partner
 from bridge.referral.terms import PARTNER
 
@@ -40,7 +43,7 @@ def release(row: InboxRow, referred: Referred, work: Work, bridge: Bridge, queue
     kept: Kept = {}
     work.preload([ref_of(one) for one in draft.resources], ())
     for resource in draft.resources:
-        kept[ref_of(resource)] = resource, work.put(resource, draft.patient, message_id, draft.event_time)
+        kept[ref_of(resource)] = resource, _put(resource, row, referred, work)
     for referral in referred.referrals:
         work.refer(referral)
     outgoing = []
@@ -48,12 +51,26 @@ def release(row: InboxRow, referred: Referred, work: Work, bridge: Bridge, queue
         why = withheld(decisions(one, "commit", work, bridge, kept))
         outgoing.append(replace(one, state="withheld" if why else "waiting", why=why))
         work.enqueue(outgoing[-1])
-    if draft.event == "Consent":
-        _let_go(draft.patient, queued, work)
+    if draft.event == "Consent" or referred.joined:
+        for record in records(draft.patient, work):
+            _let_go(record, queued, work)
     _ask(row, referred, work, bridge)
     work.finish(message_id, "accepted", issues=draft.issues, mapping=draft.mapping, version=draft.version,
-                patient=draft.patient, outputs=[(ref, version) for ref, (_, version) in kept.items()])
+                patient=draft.patient, outputs=list((dict(referred.moved) | {ref: version for ref, (_, version) in kept.items()}).items()))
     return outgoing
+
+
+def _put(resource: Resource, row: InboxRow, referred: Referred, work: Work) -> int:
+    """Store a resource under the person whom it is about now, with what is remembered of who said it."""
+    draft, ref = referred.draft, ref_of(resource)
+    told = referred.told.get(ref)
+    if resource["resourceType"] == "Patient":
+        person = resource["id"]
+    else:
+        person = survivor(told.home, work) if told and told.home else draft.patient
+    if told is None and not work.told(ref):
+        told = Told(referred.home)
+    return work.put(resource, person, row.envelope.id, draft.event_time, told.write() if told else "")
 
 
 def decisions(

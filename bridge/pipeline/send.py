@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -27,9 +27,10 @@ from bridge.observe.log import logger
 from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.check import claim
 from bridge.pipeline.fault import fault_issue
-from bridge.pipeline.refer import ref_of
+from bridge.pipeline.outgoing import ref_of
 from bridge.pipeline.release import ESSENTIAL, decisions, policy_for, prepared, request, withheld
 from bridge.referral import answer
+from bridge.referral.match import records, survivor
 from bridge.referral.partner import Partner
 
 Resource = dict[str, Any]
@@ -125,6 +126,7 @@ def prepare(row: Outgoing, work: Work, bridge: Bridge) -> Ready | str:
     partner = bridge.partners.get(row.recipient)
     if partner is None:
         return "the partner is no longer in the settings"
+    row = followed(row, work)
     decided = decisions(row, "send", work, bridge)
     if why := withheld(decided):
         return why
@@ -151,6 +153,13 @@ def prepare(row: Outgoing, work: Work, bridge: Bridge) -> Ready | str:
     return Ready(row, Delivery(row.id, partner.id, row.kind, kind, body, key, row.referral), disclosure)
 
 
+def followed(row: Outgoing, work: Work) -> Outgoing:
+    """The row about whoever survives: the records of its person may have been merged since it was queued."""
+    person = survivor(row.patient, work) if row.patient else ""
+    refs = tuple(f"Patient/{person}" if ref == f"Patient/{row.patient}" else ref for ref in row.refs)
+    return row if person == row.patient else replace(row, patient=person, refs=refs)
+
+
 def _not_plain(row: Outgoing, leaving: Sequence[Resource], partner: Partner, work: Work, bridge: Bridge) -> str:
     """What is left must be a plain permit when it is decided itself (reference/consent.md 1.2, after redaction); or why not."""
     policy = policy_for(partner, bridge)
@@ -167,7 +176,8 @@ def _overtaken(row: Outgoing, leaving: Sequence[Resource], work: Work) -> str:
     if row.kind == "referral" and not row.attempts and any(one["resourceType"] == "Task" and one["status"] == "cancelled" for one in leaving):
         return "called off before it left"
     if row.kind in ("cancel", "note"):
-        referral = [one for one in work.outgoing(row.patient) if (one.referral, one.recipient, one.kind) == (row.referral, row.recipient, "referral")]
+        queued = [one for record in records(row.patient, work) for one in work.outgoing(record)]
+        referral = [one for one in queued if (one.referral, one.recipient, one.kind) == (row.referral, row.recipient, "referral")]
         if referral and all(one.state == "withheld" and not one.attempts for one in referral):
             return "the referral never left"
     return ""

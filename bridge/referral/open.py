@@ -20,7 +20,7 @@ from bridge.referral.need import occasion
 from bridge.referral.partner import Partner, organization, reference
 from bridge.referral.programme import Opening
 from bridge.referral.rows import by
-from bridge.referral.state import TERMINAL, instant, move, settle
+from bridge.referral.state import BEFORE_WORK, TERMINAL, instant, move, settle
 from bridge.referral.terms import (
     BUSINESS,
     REASON,
@@ -87,21 +87,22 @@ def refer(
 
 
 def recall(task: Mapping[str, Any], request: Mapping[str, Any], *, event: str, at: str) -> Recalled:
-    """Call one referral off because its reason was cancelled (`ADT^A13`: the discharge, `ADT^A11`: the admission).
+    """Call one referral off because its reason is gone: `event` is the cancel (`ADT^A13`: of the discharge, `ADT^A11`: of
+    the admission), `death`, `corrected` (the discharge would not open it any more) or `merged` (another asks the same).
 
     Not yet accepted: the Task is cancelled and the request revoked. Accepted or begun: a note for the coordinator and
     nothing else (reference/hl7v2.md b1). Again for the same event: nothing.
     """
-    what = _CANCELS.get(event, "The message behind this referral was cancelled")
+    what, code = _WHY.get(event, ("The message behind this referral was cancelled", "recalled"))
     if task["status"] in TERMINAL:
         return Recalled()
-    if task["status"] in ("draft", "requested"):
-        moved = move(task, "cancelled", by="requester", at=max(at, _held(task), key=instant), reason_code="recalled",
+    if task["status"] in BEFORE_WORK:
+        moved = move(task, "cancelled", by="requester", at=max(at, _held(task), key=instant), reason_code=code,
                      reason_text=what, business_status="recalled")
         revoked = settle(request, moved.steps[-1], by="requester") if moved.steps else None
         return Recalled((*moved.steps, *([revoked] if revoked else [])), False, moved.issues)
     note = {"time": at, "text": f"{what}. Work has begun here: please decide with the person whether it goes on."}
-    if note in task.get("note", ()):
+    if note in task.get("note", ()) or (event not in _AGAIN and any(one["text"] == note["text"] for one in task.get("note", ()))):
         return Recalled((), True)
     return Recalled(({**task, "note": [*task.get("note", ()), note]},), True)
 
@@ -132,7 +133,7 @@ def _was_recalled(referral: Referral, resource: Callable[[str], Resource | None]
     if referral.status != "cancelled":
         return False
     task = resource(f"Task/{referral.id}") if resource else None
-    return task is None or coded(task.get("statusReason"), REASON) == "recalled"
+    return task is None or coded(task.get("statusReason"), REASON) in _CALLED_OFF
 
 
 def _requester(draft: Draft, hospital: Partner, ids: Ids) -> Resource:
@@ -221,4 +222,18 @@ def _held(task: Mapping[str, Any]) -> str:
     return str(task.get("lastModified") or task.get("authoredOn") or "0001-01-01T00:00:00Z")
 
 
-_CANCELS = {"ADT^A13": "The discharge was cancelled", "ADT^A11": "The admission was cancelled"}
+_WHY = {
+    "ADT^A13": ("The discharge was cancelled", "recalled"),
+    "ADT^A11": ("The admission was cancelled", "recalled"),
+    "ADT^A23": ("The visit was deleted", "recalled"),
+    "ADT^A27": ("The planned admission was cancelled", "recalled"),
+    "ADT^A38": ("The planned admission was cancelled", "recalled"),
+    "death": ("The person has died", "deceased"),
+    "corrected": ("The discharge was corrected and does not ask for this any more", "recalled"),
+    "merged": ("Two records of one person asked for the same; the other referral goes on", "duplicate"),
+}
+"""By what calls a referral off: our words, and the reason code of mappings/cbo/reasons.csv."""
+_AGAIN = frozenset({"ADT^A13", "ADT^A11"})
+"""What can happen to one visit again after it was made good; the other reasons are said once."""
+_CALLED_OFF = frozenset({"recalled", "deceased", "duplicate"})
+"""Reasons that were ours: when they are gone the referral may be opened anew."""

@@ -20,6 +20,8 @@ Actor = Literal["requester", "target", "either"]
 Effect = Literal["moved", "updated", "noted", "none", "refused"]
 
 TERMINAL = frozenset({"rejected", "cancelled", "failed", "completed", "entered-in-error"})
+BEFORE_WORK = frozenset({"draft", "requested"})
+"""Nobody has taken it on yet: it can be called off without asking."""
 NEEDS_REASON = frozenset({"rejected", "cancelled", "on-hold", "failed"})
 WIRE = {"received": ("requested", "viewed")}
 """Words of base FHIR that SDOHCC leaves out of referral Tasks, as (status, business status)."""

@@ -12,8 +12,11 @@ from bridge.adapters.store import hold, inbox, migration, outbox, plan, record, 
 from bridge.adapters.store.connection import Connections
 from bridge.adapters.store.fault import mapped
 from bridge.adapters.store.lease import Leases
+from bridge.adapters.store.sql import run
 from bridge.adapters.store.work import SqlWork
 from bridge.core.rows import Arrival, DecisionRow, Disclosure, HeldItem, InboxRow, Outgoing, Plan, Stored
+
+_TOGETHER, _ALONE = "SELECT pg_advisory_xact_lock_shared(7305804)", "SELECT pg_advisory_xact_lock(7305804)"
 
 
 def open_ledger(url: str) -> SqlLedger:
@@ -48,8 +51,10 @@ class SqlLedger:
             return inbox.store(connection, arrivals)
 
     @contextmanager
-    def work(self) -> Iterator[SqlWork]:
+    def work(self, *, alone: bool = False) -> Iterator[SqlWork]:
         with self._connections.write() as connection:
+            if connection.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
+                run(connection, _ALONE if alone else _TOGETHER)
             work = SqlWork(connection)
             yield work
             work.flush()

@@ -27,7 +27,14 @@ def _create(connection: Connection) -> None:
     META.create_all(connection)
 
 
-STEPS: tuple[Step, ...] = (Step(1, "create the ledger", _create),)
+def _told(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE resources ADD COLUMN told TEXT NOT NULL DEFAULT ''")
+
+
+STEPS: tuple[Step, ...] = (
+    Step(1, "create the ledger", _create),
+    Step(2, "remember which message each element of a resource is from", _told),
+)
 """A new ledger is created whole by step 1; the steps after it are written off as done and change older ones only."""
 
 

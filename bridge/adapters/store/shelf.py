@@ -23,20 +23,23 @@ class Version(NamedTuple):
     message_id: str
     body: str
     meta: str
+    told: str
     ref: str
     prior: int
 
 
 _STORED = Version._fields[:-1]
-_COLUMNS = ", ".join(_STORED)
-_READ = f"{_COLUMNS}, version"
+_KEPT = tuple(name for name in _STORED if name != "told")
+"""Columns of `history`: of a version that is over nobody asks any more which message told what."""
+_COLUMNS = ", ".join(_KEPT)
+_READ = f"{', '.join(_STORED)}, version"
 _BY_REF = f"SELECT {_READ} FROM resources WHERE ref IN LIST"
 _BY_PATIENT = f"SELECT {_READ} FROM resources WHERE patient IN LIST"
 _OF_TYPES = f"{_BY_PATIENT} AND type IN LIST"
 _BY_NAME = f"SELECT {_READ} FROM resources WHERE ref IN (SELECT ref FROM people WHERE birth_date = ? AND family = ?)"
 _ARCHIVE = (f"INSERT INTO history ({_COLUMNS}) SELECT {_COLUMNS} FROM resources WHERE ref IN LIST ORDER BY ref "
             "ON CONFLICT (ref, version) DO NOTHING")
-_REPLACED = insert("history", _STORED)
+_REPLACED = insert("history", _KEPT)
 _NEW = insert("resources", _STORED, "ON CONFLICT (ref) DO NOTHING")
 _CHANGE = update("resources", _STORED[:-1], ("ref", "version"))
 _FORGET_NAME = delete("people", ("birth_date", "family", "ref"))
@@ -120,23 +123,25 @@ class Shelf:
         rows = [row for ref in sorted(refs) if (row := self.newest(ref))]
         return [join(row.body, row.meta, row.version) for row in rows]
 
-    def put(self, resource: Mapping[str, Any], patient: str, message_id: str, event_time: str) -> int:
+    def put(self, resource: Mapping[str, Any], patient: str, message_id: str, event_time: str, told: str = "") -> int:
         """Store a new version and return its number.
 
         The same content keeps its version and its message; its meta is replaced, and its event time only moves on.
+        Without a new `told` the old one stays.
         """
         ref, body, meta = split(resource)
         old = self.newest(ref)
         type_ = resource["resourceType"]
         if old is not None and same(old.body, body):
             time = event_time if later(event_time, old.event_time) else old.event_time
-            new = old._replace(patient=patient, event_time=time, meta=old.meta if same(old.meta, meta) else meta)
+            new = old._replace(patient=patient, event_time=time, meta=old.meta if same(old.meta, meta) else meta,
+                               told=told or old.told)
             if new == old:
                 return old.version
         elif old is None:
-            new = Version(1, type_, patient, event_time, message_id, body, meta, ref, 0)
+            new = Version(1, type_, patient, event_time, message_id, body, meta, told, ref, 0)
         else:
-            new = Version(old.version + 1, type_, patient, event_time, message_id, body, meta, ref, old.prior)
+            new = Version(old.version + 1, type_, patient, event_time, message_id, body, meta, told or old.told, ref, old.prior)
             if old.version > old.prior:
                 self._overlay.append(self._replaced, old)
         if type_ == "Patient":
@@ -160,7 +165,7 @@ class Shelf:
         changed = sorted(ref for ref, row in self._put.items() if row.version > row.prior > 0)
         if changed:
             run(self._connection, _ARCHIVE, changed)
-        run_many(self._connection, _REPLACED, [row[:-1] for row in self._replaced])
+        run_many(self._connection, _REPLACED, [(*row[:-3], row.ref) for row in self._replaced])
         rows = [row for _, row in sorted(self._put.items())]
         new, old = [row[:-1] for row in rows if not row.prior], [row for row in rows if row.prior]
         if run_many(self._connection, _NEW, new) + run_many(self._connection, _CHANGE, old) != len(rows):

@@ -68,10 +68,10 @@ envelopes = _table(
 _RESOURCE = ("type", "patient", "event_time", "message_id", "body", "meta")
 resources = _table(
     "resources",
-    _text("ref", primary_key=True), _number("version"), *(_text(name) for name in _RESOURCE),
+    _text("ref", primary_key=True), _number("version"), *(_text(name) for name in _RESOURCE), _text("told", ""),
     Index("resources_patient", "patient", "type"),
 )
-"""The newest version of each `Type/id`."""
+"""The newest version of each `Type/id`; `told` says which message each of its elements is from (pipeline.told)."""
 
 history = _table(
     "history",

@@ -67,6 +67,10 @@ class SqlWork:
         found = self._shelf.newest(ref)
         return found.event_time if found else ""
 
+    def told(self, ref: str) -> str:
+        found = self._shelf.newest(ref)
+        return found.told if found else ""
+
     def of_patient(self, patient: str, *types: str) -> list[dict[str, Any]]:
         return self._shelf.of_patient(patient, types)
 
@@ -92,8 +96,8 @@ class SqlWork:
     def referral(self, reference: str) -> Referral | None:
         return self._desk.find(reference)
 
-    def put(self, resource: Mapping[str, Any], patient: str, message_id: str, event_time: str) -> int:
-        return self._shelf.put(resource, patient, message_id, event_time)
+    def put(self, resource: Mapping[str, Any], patient: str, message_id: str, event_time: str, told: str = "") -> int:
+        return self._shelf.put(resource, patient, message_id, event_time, told)
 
     def link(self, identifier: tuple[str, str], patient: str) -> None:
         system, value = identifier

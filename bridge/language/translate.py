@@ -133,7 +133,7 @@ def _target(row: Row) -> dict[str, Any]:
 
 
 def _source(table: Table, term: Term) -> Callable[[str, str, str, Any, Scope], dict[str, Any]]:
-    """The coding as it was sent: its own system, else the table's, else one owned by the sender."""
+    """The coding as it was sent: its own system, else the table's for a code that it has, else one owned by the sender."""
     convert_ = CONVERTERS.get(("CWE", "Coding")) if term.kind == V2 else None
 
     def source(code: str, system: str, words: str, value: Any, scope: Scope) -> dict[str, Any]:
@@ -141,7 +141,8 @@ def _source(table: Table, term: Term) -> Callable[[str, str, str, Any, Scope], d
             return dict(made)
         if term.kind == FHIR and value is not None:
             return dict(value)
-        made = {"system": table.source_system or scope.coding_system(table.name), "code": code}
+        known = table.source_system and table.find(code, system) is not None
+        made = {"system": table.source_system if known else scope.coding_system(table.name), "code": code}
         return {**made, "display": words} if words else made
     return source
 

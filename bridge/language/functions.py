@@ -334,6 +334,16 @@ def _or_use(compiler: Compiler, tree: Call, context: Context) -> Term:
     return Term(points, FHIR, "ContactPoint", True, term.label)
 
 
+def _with_use(compiler: Compiler, tree: Call, context: Context) -> Term:
+    """Identifiers, names, addresses or contact points, with this use."""
+    term, use = _of(compiler, tree, context), _text_argument(tree, 0, "a 'use'")
+    type_ = next((to for to in ("Identifier", "HumanName", "Address", "ContactPoint") if (term.type, to) in CONVERTERS), "")
+    if term.kind != V2 or not type_ or convert.textual(term):
+        raise fault(tree.place, f"{term.shown()} has no use", hint="MRG-1.with_use('old')")
+    read = convert.convert(compiler, term, Target((type_,), "with_use()"), tree)
+    return Term(lambda scope: [{**made, "use": use} for made in read(scope)], FHIR, type_, True, term.label)
+
+
 def _code(compiler: Compiler, tree: Call, context: Context) -> Term:
     """A Coding of each code; an empty system or code gives none."""
     reads = [compiler.texts(argument, context) for argument in tree.arguments]
@@ -384,6 +394,8 @@ METHODS: dict[str, Function] = _table(iter([
              "Behind map: this target when nothing came of the code.", translate.natural, 1, 1, _map_push),
     Function("or_use", "telephone numbers", "'use'", "contact points",
              "As contact points; those whose sender names no use (XTN.2) get this one.", _or_use, 1, 1),
+    Function("with_use", "identifier, name, address or telephone number", "'use'", "as FHIR has it",
+             "With this use, whatever the sender says.", _with_use, 1, 1),
     Function("lower", "text", "", "text", "In lower case.", _each_text(str.lower)),
     Function("upper", "text", "", "text", "In upper case.", _each_text(str.upper)),
     Function("trim", "text", "", "text", "Without blanks at both ends.", _each_text(str.strip)),

@@ -144,8 +144,8 @@ def _source(table: Table, term: Term) -> Callable[[str, str, str, Any, Scope], d
             return dict(made)
         if term.kind == FHIR and value is not None:
             return dict(value)
-        standard = table.source_system if table.find(code) is not None else ""
-        made = {"system": standard or scope.coding_system(table.name), "code": code}
+        known = table.source_system and table.find(code, system) is not None
+        made = {"system": table.source_system if known else scope.coding_system(table.name), "code": code}
         return {**made, "display": words} if words else made
     return source
 

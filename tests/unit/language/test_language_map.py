@@ -31,7 +31,7 @@ def test_a_known_code_becomes_what_is_due() -> None:
 
 
 def test_an_unknown_code_keeps_its_source_and_asks() -> None:
-    """A code that the table does not list is none of the table's system: it is kept as the sender's own, and asked."""
+    """A coding that the table does not have is kept as the sender's own; the question names table and code."""
     made, draft = encounter("class: =PV1-2.map(class)\n    type: =PV1-2.map(sex)", changed("PV1-2", "Q"))
     assert made["class"] == {"system": "urn:sdoh-bridge:gen:code-class", "code": "Q"}
     assert made["type"] == [{"coding": [{"system": "urn:sdoh-bridge:gen:code-sex", "code": "Q"}]}]

@@ -22,7 +22,10 @@ from bridge.mapping.library import Library
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = sorted((ROOT / "mappings" / "examples").glob("*.hl7"))
 IDS = Ids(b"a secret for tests only")
-EVENTS = ("A01", "A03", "A04", "A08", "A11", "A13")
+EVENTS = (
+    *(f"A{number:02d}" for number in range(1, 56) if number not in (19, 20)), "A61", "A62",
+)
+"""All of chapter 3 but A19 (a query) and A20 (a bed without a patient); A60 is about allergies and no visit."""
 
 
 @cache
@@ -47,8 +50,8 @@ def drafts(body: bytes) -> list[Draft]:
 
 
 def test_each_event_has_its_mapping() -> None:
-    """A01, A03, A04, A08, A11 and A13 are read, each by one mapping."""
-    assert sorted(event for name in adt() for event in library()[name].events) == [f"ADT^{event}" for event in EVENTS]
+    """Every event about a patient or a visit is read, each by one mapping."""
+    assert {event for name in adt() for event in library()[name].events} >= {f"ADT^{event}" for event in EVENTS}
 
 
 def test_inline_tests_pass() -> None:

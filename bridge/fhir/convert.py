@@ -28,6 +28,7 @@ ATTACHMENT_LIMIT = 1_000_000
 """Characters of encoded content that a resource may carry; what is larger belongs into a document store."""
 TOO_LARGE, UNREADABLE, NOT_YES_NO = "BRG-M214", "BRG-M215", "BRG-M216"
 
+_MEDIA = frozenset({"application", "audio", "image", "model", "text", "video", "multipart"})
 _YES_NO = {"Y": True, "YES": True, "1": True, "TRUE": True, "N": False, "NO": False, "0": False, "FALSE": False}
 
 
@@ -88,20 +89,23 @@ def attachment(value: Value, sender: Sender) -> dict[str, Any] | None:
 
 
 def plain_text(value: Value, sender: Sender) -> dict[str, Any] | None:
-    """ST, TX, FT -> Attachment: the text as text/plain in UTF-8."""
+    """ST, TX, FT -> Attachment: the text as text/plain."""
     body = text(value, sender)
-    if body is None:
-        return None
-    return {"contentType": "text/plain; charset=utf-8", "data": base64.b64encode(body.encode()).decode()}
+    return None if body is None else text_attachment(body)
+
+
+def text_attachment(body: str) -> dict[str, Any]:
+    """A text as an Attachment, in UTF-8."""
+    return {"contentType": "text/plain", "data": base64.b64encode(body.encode()).decode()}
 
 
 def pointer(value: Value, sender: Sender) -> dict[str, Any] | None:
-    """RP -> Attachment with a url, when the pointer is one."""
-    url = value.text(1)
-    if "://" not in url or any(sign.isspace() for sign in url):
+    """RP -> Attachment: the pointer as its url, or as its title when it means something to the sender alone."""
+    said = value.text(1).strip()
+    if not said:
         return None
     made = {"contentType": kind} if (kind := _media_type(value.text(3), value.text(4), sender)) else {}
-    return {**made, "url": url}
+    return {**made, "url" if "://" in said and not any(sign.isspace() for sign in said) else "title": said}
 
 
 def money(value: Value, sender: Sender) -> dict[str, Any] | None:
@@ -113,13 +117,23 @@ def money(value: Value, sender: Sender) -> dict[str, Any] | None:
 
 
 def location_person(value: Value, sender: Sender) -> dict[str, Any] | None:
-    """NDL -> HumanName: its first component is a CNN, staff number first."""
-    return names.staff_name(value.component(1), sender)
+    """NDL -> HumanName: its first component is a CNN, staff number first; before 2.3 the whole field is a CN."""
+    return names.staff_name(_staff(value), sender)
+
+
+def location_person_text(value: Value, sender: Sender) -> str | None:
+    """NDL -> string: that person's name as one would write it."""
+    return _spoken(location_person(value, sender))
 
 
 def location_person_identifier(value: Value, sender: Sender) -> dict[str, Any] | None:
     """NDL -> Identifier of that person."""
-    return ids.staff_identifier(value.component(1), sender)
+    return ids.staff_identifier(_staff(value), sender)
+
+
+def _staff(value: Value) -> Value:
+    inner, second = value.component(1), value.text(2).strip()
+    return value if len(inner.parts) == 1 and second and not second[0].isdigit() else inner
 
 
 def place_of_discharge(value: Value, _sender: Sender) -> str | None:
@@ -147,6 +161,8 @@ def _spoken(name: dict[str, Any] | None) -> str | None:
 def _media_type(kind: str, subtype: str, sender: Sender) -> str:
     if "/" in subtype:
         return subtype
+    if kind.lower() in _MEDIA and subtype and sender.translate("media-type", subtype) is None:
+        return f"{kind.lower()}/{subtype.lower()}"
     return word(sender, "media-type", subtype or kind) if subtype or kind else ""
 
 
@@ -177,7 +193,7 @@ CONVERTERS: dict[tuple[str, str], Converter] = _table({
     "XPN PN": {"HumanName": names.human_name, _STRINGS: name_text},
     "XCN CN CNN PPN": {"HumanName": names.staff_name, "Identifier": ids.staff_identifier,
                        _STRINGS: staff_name_text},
-    "NDL": {"HumanName": location_person, "Identifier": location_person_identifier},
+    "NDL": {"HumanName": location_person, "Identifier": location_person_identifier, _STRINGS: location_person_text},
     "XON": {"Identifier": ids.organization_identifier, _STRINGS: ids.organization_name},
     "XAD AD": {"Address": names.address, _STRINGS: text},
     "SAD": {_STRINGS: text},

@@ -96,9 +96,8 @@ def authority_identifier(value: Value, sender: Sender) -> dict[str, Any] | None:
 
 
 def entity_uri(value: Value, sender: Sender) -> str | None:
-    """EI -> uri of what assigned it."""
-    namespace, universal, kind = value.text(2), value.text(3), value.text(4)
-    return sender.system(namespace, universal, kind) if namespace or universal else None
+    """EI -> uri of what assigned it; one owned by the sender when nothing is named."""
+    return sender.system(value.text(2), value.text(3), value.text(4))
 
 
 def authority_name(value: Value, _sender: Sender) -> str | None:

@@ -160,7 +160,7 @@ class Compiler:
 
     def aligned(self, face: Face, context: Context) -> Reads:
         """The items of an emit that belong to the current ones: those with the same place in every `each` they share, or
-        those of the same segment, or of the one that the current segment belongs to."""
+        those of the same segment, of the one it belongs to, and of those that belong to it."""
         number = face.number
         shared = 0
         for mine, theirs in zip(context.steps, face.steps, strict=False):
@@ -168,8 +168,8 @@ class Compiler:
                 break
             shared += 1
         places = [step.slot + 1 for step in face.steps[:shared]]
-        if not shared and face.steps and (place := related(face.steps[0], context.steps)) is not None:
-            return lambda scope: [made for index, made in scope.made[number].items() if index[0] == place(scope)]
+        if not shared and face.steps and (near := related(face.steps[0], context.steps)) is not None:
+            return lambda scope: [made for index, made in scope.made[number].items() if near(scope, index[0])]
         if not face.steps or not shared:
             return lambda scope: list(scope.made[number].values())
         if shared == len(face.steps) == 1:

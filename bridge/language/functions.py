@@ -224,7 +224,9 @@ def _split(compiler: Compiler, tree: Call, context: Context) -> Term:
 
 def _join(compiler: Compiler, tree: Call, context: Context) -> Term:
     mark = _text_argument(tree, 0, "the separator")
-    read = _texts(compiler, tree, context)
+    assert tree.of is not None
+    whole = compiler.natural(tree.of, context).kind == V2
+    read = compiler.give(tree.of, context, Target(("string",), "text")) if whole else _texts(compiler, tree, context)
     return strings(lambda scope: [mark.join(found)] if (found := read(scope)) else NOTHING, many=False)
 
 

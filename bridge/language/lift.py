@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from bridge.fhir.convert import text_attachment
 from bridge.fhir.elements import Elements
 
 Lift = Callable[[Any, Any], Any]
@@ -129,6 +130,7 @@ def _amount(value: Any, scope: Any) -> Any:
 
 _FROM_WORDS: dict[str, Lift] = {
     "Quantity": _amount,
+    "Attachment": lambda value, scope: text_attachment(value) if isinstance(value, str) else None,
     "CodeableConcept": lambda value, scope: {"text": value} if isinstance(value, str) else None,
     "Annotation": lambda value, scope: {"text": value} if isinstance(value, str) else None,
     "HumanName": lambda value, scope: {"text": value} if isinstance(value, str) else None,

@@ -212,7 +212,7 @@ def _segment(name: str, occurrence: int, steps: Sequence[Step]) -> SegmentReader
         if step.segment == name:
             return lambda scope: scope.slots[slot]
         if name in FOLLOWS.get(step.segment, ()):
-            return lambda scope: next(iter(following(scope.source.segments, scope.slots[slot + 1], name)), (None,))[0]
+            return lambda scope: next(iter(belonging(scope.source.segments, scope.slots[slot + 1], name)), (None,))[0]
         if name in OWNERS.get(step.segment, ()):
             return lambda scope: _at(scope.source.segments, before(scope.source.segments, scope.slots[slot + 1], name))
     return lambda scope: scope.source.first(name)
@@ -228,6 +228,15 @@ def following(segments: Sequence[Any], position: int, name: str) -> Iterable[tup
             return
         if found == name:
             yield segments[index], index, segments[index].fields
+
+
+def belonging(segments: Sequence[Any], position: int, name: str) -> Iterable[tuple[Any, int, list[str]]]:
+    """The segments `name` of the one at `position`: those that its ORC brings before it (TQ1, NTE), then those that follow."""
+    if segments[position].name == "OBR" and name in FOLLOWS["ORC"]:
+        order = before(segments, position, "ORC")
+        if order is not None:
+            yield from following(segments, order, name)
+    yield from following(segments, position, name)
 
 
 def before(segments: Sequence[Any], position: int, name: str) -> int | None:
@@ -260,7 +269,7 @@ def owned(step: Step, name: str) -> Callable[[Scope], list[tuple[Any, ...]]] | N
     if step.kind != SEGMENT:
         return None
     if name in FOLLOWS.get(step.segment, ()):
-        return lambda scope: list(following(scope.source.segments, scope.slots[slot + 1], name))
+        return lambda scope: list(belonging(scope.source.segments, scope.slots[slot + 1], name))
     if name not in OWNERS.get(step.segment, ()):
         return None
 
@@ -271,19 +280,20 @@ def owned(step: Step, name: str) -> Callable[[Scope], list[tuple[Any, ...]]] | N
     return owner
 
 
-def related(step: Step, steps: Sequence[Step]) -> Callable[[Scope], int | None] | None:
-    """(scope) -> the position that an item of `step` must have to be the current one's own, or its owner; None when
+def related(step: Step, steps: Sequence[Step]) -> Callable[[Scope, int], bool] | None:
+    """(scope, position) -> whether the item of `step` at that position is the current one, its owner or its own; None when
     the current items have nothing to do with such a step."""
-    if step.kind != SEGMENT:
-        return None
+    name = step.segment
     for outer in reversed(steps):
-        if outer.kind != SEGMENT:
+        if step.kind != SEGMENT or outer.kind != SEGMENT:
             continue
-        place, name = outer.slot + 1, step.segment
-        if outer.segment == name:
-            return lambda scope: scope.slots[place]
-        if name in OWNERS.get(outer.segment, ()):
-            return lambda scope: before(scope.source.segments, scope.slots[place], name)
+        place, leader = outer.slot + 1, outer.segment
+        if leader == name:
+            return lambda scope, position: position == scope.slots[place]
+        if name in OWNERS.get(leader, ()):
+            return lambda scope, position: position == before(scope.source.segments, scope.slots[place], name)
+        if name in FOLLOWS.get(leader, ()):
+            return lambda scope, position: before(scope.source.segments, position, leader) == scope.slots[place]
     return None
 
 

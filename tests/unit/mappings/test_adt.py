@@ -38,13 +38,13 @@ def adt() -> list[str]:
 
 
 def drafts(body: bytes) -> list[Draft]:
-    """What comes of the ADT messages of a file that some mapping reads."""
+    """What comes of the messages of a file that some mapping reads."""
     feeds, senders, found = dialect.load(ROOT / "mappings" / "feeds"), library().senders(), []
     for one in batch.split(body):
         feed = feeds.of(parse(one).sender)
         message = feed.read(one)
         program = library().choose(message)
-        if program is not None and message.event.startswith("ADT"):
+        if program is not None:
             found.append(program.run(message, senders.of(feed, message), IDS))
     return found
 
@@ -71,7 +71,7 @@ def test_examples_make_valid_resources(file: Path) -> None:
 
 
 def test_corpus_makes_valid_resources(shared: Path) -> None:
-    """So does every resource of every ADT message of the corpus."""
+    """So does every resource of every message of the corpus."""
     files = sorted((shared / "corpus" / "hl7v2").glob("*.hl7"))
     made = [draft for file in files for draft in drafts(file.read_bytes())]
     assert len(made) > 20

@@ -117,10 +117,9 @@ def test_illness_is_no_social_need() -> None:
 
 
 def test_questions_and_their_domains_are_the_same_list() -> None:
-    """Each screening question has a domain, each domain row is a screening question; the same for units and races."""
+    """Each screening question has a domain, each domain row is a screening question; the same for races."""
     for names, rows in (
         ("screening-questions", "screening-domain"),
-        ("known-units", "units"),
         ("race-categories", "race"),
         ("ethnicity-categories", "ethnicity"),
     ):

@@ -33,6 +33,8 @@ Folder = Traversable | Path
 FIELDS = "cbo/intake-fields.csv"
 SKIPPED = frozenset({"feeds", "examples", "tables", "sets", "programmes", "golden"})
 """Folders of `mappings/` that hold no mappings."""
+ANY = "*"
+"""The event of a mapping that reads what no other does."""
 _TYPES = {"text": "string", "code": "code", "date": "date", "time": "dateTime", "truth": "boolean", "whole": "integer",
           "number": "decimal", "codes": "code*"}
 
@@ -72,7 +74,8 @@ class Library:
     def choose(self, message: Any, sender: Any = None) -> Program | None:
         """The mapping for a message by event, record type or resource type; None when there is none.
 
-        Of several for one event the first whose `when:` holds wins; one without `when:` comes last.
+        Of several for one event the first whose `when:` holds wins; one without `when:` comes last, and behind it what reads any event
+        (`from: hl7v2 *`).
         """
         language = "hl7v2" if not isinstance(message, dict) else "fhir" if "resourceType" in message else "record"
         said = event(message).removeprefix("record/")
@@ -80,7 +83,7 @@ class Library:
         if len(found) == 1 and found[0].when is None:
             return found[0]
         asked = sender or _NOBODY
-        return next((program for program in found if program.fits(message, asked)), None)
+        return next((program for program in (*found, *self._by_event.get((language, ANY), ())) if program.fits(message, asked)), None)
 
     def senders(self, answers: Answers | None = None) -> Senders:
         """The senders over this library's tables and what people have answered."""

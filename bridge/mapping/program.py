@@ -58,6 +58,11 @@ class Program:
     used: frozenset[tuple[str, str]]
     plans: dict[Any, Plan] = field(default_factory=dict)
 
+    @property
+    def general(self) -> bool:
+        """Whether it reads any event that no other mapping reads."""
+        return self.events == ("*",)
+
     def scope(self, message: Any, sender: Asked) -> tuple[Scope, Plan]:
         """A fresh Scope of this program over a message, and the plan for its shape."""
         slots: list[Any] = [None] * self.slots

@@ -48,6 +48,10 @@ def _hl7v2(envelope: Envelope, bridge: Bridge) -> Draft | Rejected:
         return _refuse("BRG-M404", "MSH-9", "no mapping for this event",
                        "add one to mappings/ or stop sending it; the message is kept and can be replayed", "not-supported")
     draft = program.run(message, sender, bridge.ids)
+    if program.general:
+        note = Issue("information", "BRG-M407", "MSH-9", "no mapping of its own for this event: only what any message may say was read",
+                     "add a mapping if this sender means more by it", "informational")
+        draft = replace(draft, issues=(*draft.issues, note))
     if "T" not in draft.event_time:  # EVN-6, EVN-2 and MSH-7 are missing or not precise enough for a moment
         draft = replace(draft, event_time=envelope.received.isoformat())
     for patient in draft.of_type("Patient"):

@@ -99,15 +99,22 @@ def _take(row: InboxRow, read: Read, work: Work, bridge: Bridge, answer: HeldIte
     if not isinstance(referred, Referred):
         return referred
     referred = replace(referred, draft=check(referred.draft, bridge.profiles))
-    if lost := _without_person(read, referred.draft):
+    if lost := _without_person(read, referred.draft, bridge):
         return lost
     queued += release(row, referred, work, bridge, queued)
     return Accepted(referred.draft, tuple(question for _, question in referred.waiting))
 
 
-def _without_person(read: Read, draft: Draft) -> Rejected | None:
-    """An admission without a person, or whose person is not even R4, can become nothing; other messages may have none."""
-    if not isinstance(read, Draft) or not read.event.startswith("ADT"):
+def _without_person(read: Read, draft: Draft, bridge: Bridge) -> Rejected | None:
+    """An admission without a person, or whose person is not even R4, can become nothing; nor can an event that no mapping of its
+    own reads. Other messages may have none."""
+    if not isinstance(read, Draft):
+        return None
+    program = bridge.mappings.programs.get(read.mapping)
+    if program is not None and program.general and not read.patient:
+        return Rejected((Issue("error", "BRG-M404", "MSH-9", "no mapping for this event, and it names nobody",
+                               "add one to mappings/ or stop sending it; the message is kept and can be replayed", "not-supported"),))
+    if not read.event.startswith("ADT"):
         return None
     if not read.patient:
         where, text = "PID-3", "no person can be made of this message"

@@ -76,7 +76,8 @@ class Library:
              lazy: bool = False) -> Library:
         """Read and compile everything in the folders (default: the packaged mappings); raises MappingError with all errors.
 
-        `lazy`: a mapping is compiled when a message first needs it, for a command that reads few messages. `fields` is the field list of partner records; by default `cbo/intake-fields.csv` of the first folder that has it.
+        `lazy`: a mapping is compiled when a message first needs it, for a command that reads few messages. `fields` is the
+        field list of partner records; by default `cbo/intake-fields.csv` of the first folder that has it.
         """
         places = tuple(folders) if folders else (files("mappings"),)
         ground = Ground(elements or element_tables.load(), tables(places), sets(places), fields or record_fields(places))

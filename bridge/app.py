@@ -34,8 +34,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def build(settings: Settings, ledger: Ledger | None = None, clock: Callable[[], datetime] = now) -> Bridge:
-    """The whole line from settings. Opens and upgrades the ledger unless one is given.
+def build(settings: Settings, ledger: Ledger | None = None, clock: Callable[[], datetime] = now, lazy: bool = False) -> Bridge:
+    """The whole line from settings. Opens and upgrades the ledger unless one is given; `lazy`: a mapping is compiled when a
+    message first needs it.
 
     Raises SettingsError or MappingError, with file and place, for anything of ours that is wrong.
     """
@@ -46,7 +47,7 @@ def build(settings: Settings, ledger: Ledger | None = None, clock: Callable[[], 
     ground = register.ground(*settings.folders("mappings", "sets"))
     return Bridge(
         feeds=dialect.load(*settings.folders("mappings", "feeds")),
-        mappings=Library.load(settings.folders("mappings")),
+        mappings=Library.load(settings.folders("mappings"), lazy=lazy),
         programmes=register.load(*settings.folders("mappings", "programmes"), ground=ground),
         partners=partners,
         profiles=profile.load(*settings.folders("profiles")),

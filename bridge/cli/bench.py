@@ -7,19 +7,23 @@ import platform
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bridge.cli import context, show
+from bridge.cli.variety import PLACES, STAFF, varied
 
 if TYPE_CHECKING:
+    from bridge.core.draft import Draft
     from bridge.pipeline.bridge import Bridge
 
 HL7 = "x-application/hl7-v2+er7"
+WARM, PARTS = 200, 500
+"""Messages before the clock starts, as a service has seen them; messages over which the parts of the work are measured."""
 
 
 @click.group("bench")
@@ -30,20 +34,25 @@ def command() -> None:
 def conditions() -> dict[str, Any]:
     """Machine, interpreter and load, without which a figure says nothing."""
     return {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count(),
-            "load": [round(one, 2) for one in os.getloadavg()]}
+            "load": [round(one, 2) for one in os.getloadavg()], "clock": "CPU time of the process"}
 
 
 def clocked(step: Callable[[], Any], times: int) -> dict[str, float]:
-    """Microseconds of one step: least, median and 99th percentile of many."""
-    for _ in range(max(3, times // 20)):
-        step()
+    """Microseconds of CPU of one step: least, median and 99th percentile of many."""
+    return over(lambda _: step(), range(max(3, times // 20)), range(times))
+
+
+def over(step: Callable[[Any], Any], before: Iterable[Any], things: Iterable[Any]) -> dict[str, float]:
+    """Microseconds of CPU of one step over each of many things, after some `before` that are not counted."""
+    for thing in before:
+        step(thing)
     taken = []
-    for _ in range(times):
-        started = time.perf_counter()
-        step()
-        taken.append((time.perf_counter() - started) * 1e6)
+    for thing in things:
+        started = time.process_time_ns()
+        step(thing)
+        taken.append((time.process_time_ns() - started) / 1e3)
     taken.sort()
-    return {"least_us": round(taken[0], 1), "median_us": round(statistics.median(taken), 1), "p99_us": round(taken[int(times * 0.99)], 1)}
+    return {"least_us": round(taken[0], 1), "median_us": round(statistics.median(taken), 1), "p99_us": round(taken[int(len(taken) * 0.99)], 1)}
 
 
 def memory() -> float:
@@ -63,53 +72,97 @@ def tell(name: str, budget: str, figures: dict[str, Any], as_json: bool) -> None
 @command.command("convert")
 @click.argument("file", required=False)
 @click.option("--times", default=2000, show_default=True)
+@click.option("--batch", default=0, metavar="N", help="Also convert a batch file of N messages, and compare its first and last tenth.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
-def convert(ctx: click.Context, file: str | None, times: int, as_json: bool) -> None:
-    """Read, map, check and serialise one message; yardsticks: split, python-hl7 and hl7apy parsing it."""
+def convert(ctx: click.Context, file: str | None, times: int, batch: int, as_json: bool) -> None:
+    """Read, map, check and serialise a message, each time of another person; yardsticks: what others need for the same one."""
     body = context.read(file) if file else example("own-a03-basic.hl7")
     with context.scratch(ctx) as bridge:
         figures = conversion(body, times, bridge)
+        if batch:
+            figures["batch"] = batched(body, batch, bridge)
     tell("convert", "0.3 ms for a 10-segment A03 with 8 resources or more", figures, as_json)
 
 
 def conversion(body: bytes, times: int, bridge: Bridge) -> dict[str, Any]:
-    """The figures of `bench convert`."""
+    """The figures of `bench convert`: the whole, and its parts measured one after the other."""
     import orjson
 
-    from bridge.core.draft import Draft
-    from bridge.core.envelope import Envelope
     from bridge.fhir import bundle
+    from bridge.hl7v2 import message
     from bridge.pipeline.check import check
-    from bridge.pipeline.draft import draft_of
     from bridge.roles import settle
 
-    envelope = Envelope("", "", bridge.clock(), HL7, body)
-
-    def whole() -> bytes:
-        made = draft_of(envelope, bridge)
-        if not isinstance(made, Draft):
-            raise click.UsageError("this message is not converted; see `sdoh-bridge convert`")
-        return orjson.dumps(bundle.collection(check(made, bridge.profiles).resources, base=bridge.fhir_base))
-
-    made = draft_of(envelope, bridge)
-    whole()
+    before, bodies = ([varied(body, number) for number in span] for span in (range(times, times + WARM), range(times)))
+    whole = converter(bridge)
+    made = whole(bodies[0])
     settle()
-    figures = clocked(whole, times)
+    figures = over(whole, before, bodies)
+    drafts = [mapped(each, bridge) for each in bodies[:PARTS]]
+    bundles = [bundle.collection(draft.resources, base=bridge.fhir_base) for draft in drafts]
     found: dict[str, Any] = {
-        "message_bytes": len(body), "resources": len(made.resources) if isinstance(made, Draft) else 0, "bundle_bytes": len(whole()),
+        "message": f"{len(body)} bytes; person, numbers and times differ each time, {STAFF} people of staff and {PLACES} beds come again",
+        "resources": len(drafts[0].resources), "bundle_bytes": len(made),
         "whole": figures, "per_second": round(1e6 / figures["median_us"]),
-        "map": clocked(lambda: draft_of(envelope, bridge), times),
-        "check": clocked(lambda: check(made, bridge.profiles), times) if isinstance(made, Draft) else {},
+        "read": over(message.parse, (), bodies[:PARTS]),
+        "read_and_map": over(lambda each: mapped(each, bridge), (), bodies[:PARTS]),
+        "check": over(lambda draft: check(draft, bridge.profiles), (), drafts),
+        "serialise": over(orjson.dumps, (), bundles),
     }
-    found["yardsticks"] = yardsticks(body)
+    found["yardsticks"] = yardsticks(body, made)
     found["ratio_to_split"] = round(figures["median_us"] / found["yardsticks"]["split"]["median_us"], 1)
     return found
 
 
-def yardsticks(body: bytes) -> dict[str, Any]:
-    """What others need only to parse the same message, in this run."""
+def mapped(body: bytes, bridge: Bridge) -> Draft:
+    """The draft of one message; a usage error when there is none."""
+    from bridge.core.draft import Draft
+    from bridge.core.envelope import Envelope
+    from bridge.pipeline.draft import draft_of
+
+    made = draft_of(Envelope("", "", bridge.clock(), HL7, body), bridge)
+    if not isinstance(made, Draft):
+        raise click.UsageError("this message is not converted; see `sdoh-bridge convert`")
+    return made
+
+
+def converter(bridge: Bridge) -> Callable[[bytes], bytes]:
+    """(message) -> its checked Bundle, as `convert` writes it."""
+    import orjson
+
+    from bridge.fhir import bundle
+    from bridge.pipeline.check import check
+
+    return lambda body: orjson.dumps(
+        bundle.collection(check(mapped(body, bridge), bridge.profiles).resources, base=bridge.fhir_base))
+
+
+def batched(body: bytes, count: int, bridge: Bridge) -> dict[str, Any]:
+    """A file of so many messages, read piece by piece: messages a second in its first and last tenth, and the memory it took."""
+    from bridge.hl7v2.batch import split_stream
+
+    whole, started = converter(bridge), memory()
+    tenths = [0.0]
+    with TemporaryFile() as file:
+        for number in range(count):
+            file.write(varied(body, number))
+        file.seek(0)
+        begun = time.process_time()
+        for number, each in enumerate(split_stream(file), 1):
+            whole(each)
+            if number * 10 // count >= len(tenths):
+                tenths.append(time.process_time() - begun)
+    return {"messages": count, "per_second": round(count / tenths[-1]), "first_tenth_per_second": round(count / 10 / tenths[1]),
+            "last_tenth_per_second": round(count / 10 / (tenths[-1] - tenths[-2])), "memory_before_mib": started, "memory_after_mib": memory()}
+
+
+def yardsticks(body: bytes, bundle: bytes) -> dict[str, Any]:
+    """What others need in this run only to parse the same message, or only to validate the same Bundle."""
     import hl7apy.parser
+    import orjson
+
+    from bridge.fhir.models import model
 
     text = body.decode("utf-8", "replace").replace("\r\n", "\r").replace("\n", "\r")
     made = {"split": clocked(lambda: [line.split("|") for line in text.split("\r")], 500)}
@@ -120,6 +173,8 @@ def yardsticks(body: bytes) -> dict[str, Any]:
     except ImportError:
         show.say("python-hl7 is not installed: no yardstick from it")
     made["hl7apy_parse"] = clocked(lambda: hl7apy.parser.parse_message(text, find_groups=False), 5)
+    checked = orjson.loads(bundle)
+    made["fhir_resources_validation"] = clocked(lambda: model(checked), 20)
     return made
 
 

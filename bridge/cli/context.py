@@ -66,7 +66,7 @@ def scratch(ctx: click.Context, ledger_url: str = "sqlite://") -> Iterator[Bridg
         ledger: Ledger = open_ledger(ledger_url)
         ledger.upgrade()
         try:
-            yield build(chosen, ledger)
+            yield build(chosen, ledger, lazy=True)
         finally:
             ledger.close()
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import zlib
 
 SHARDS = 64
 """Chosen once; changing it means draining every shard first (DESIGN decision 6)."""
+
+BLOCK = 64
+"""Bytes of a block of SHA-256, to which HMAC fills its key (RFC 2104)."""
 
 VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 """The digit of a UUID that says its variant, by the digit it replaces (RFC 9562 section 4.1)."""
@@ -16,16 +18,19 @@ VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 class Ids:
     """HMAC-SHA256 with the site's secret over length-prefixed parts, written as a UUID (version 8, RFC 9562)."""
 
-    __slots__ = ("_mac",)
+    __slots__ = ("_inner", "_outer")
 
     def __init__(self, secret: bytes) -> None:
-        self._mac = hmac.new(secret, digestmod=hashlib.sha256)
+        key = (secret if len(secret) <= BLOCK else hashlib.sha256(secret).digest()).ljust(BLOCK, b"\0")
+        self._inner = hashlib.sha256(bytes([byte ^ 0x36 for byte in key]))
+        self._outer = hashlib.sha256(bytes([byte ^ 0x5C for byte in key]))
 
     def digest(self, *parts: str) -> bytes:
         """32 keyed bytes; parts are length-prefixed, so ("ab", "c") and ("a", "bc") differ."""
-        mac = self._mac.copy()
-        mac.update(b"".join([len(raw).to_bytes(4, "big") + raw for raw in map(str.encode, parts)]))
-        return mac.digest()
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(b"".join([len(raw).to_bytes(4, "big") + raw for raw in map(str.encode, parts)]))
+        outer.update(inner.digest())
+        return outer.digest()
 
     def uuid(self, *parts: str) -> str:
         """A keyed UUID, for example `uuid("epic-general", "Patient", system, value)`."""

@@ -1,4 +1,4 @@
-"""All mappings of a site: found in folders, compiled once, chosen by what a message says it is.
+"""All mappings of a site: found in folders, compiled once when they are first needed, chosen by what a message says it is.
 
 An earlier folder stands before a later one: a mapping, table or set of the same name there replaces the packaged one.
 """
@@ -39,37 +39,55 @@ _TYPES = {"text": "string", "code": "code", "date": "date", "time": "dateTime", 
           "number": "decimal", "codes": "code*"}
 
 
+class Programs(Mapping[str, Program]):
+    """Compiled mappings by name; each is compiled when it is first asked for, which raises MappingError if it is wrong."""
+
+    __slots__ = ("_compiled", "_ground", "_specs", "whole")
+
+    def __init__(self, specs: Mapping[str, Spec], ground: Ground) -> None:
+        self._specs, self._ground = specs, ground
+        self._compiled: dict[str, Program] = {}
+        self.whole = {name: extend(spec, specs) for name, spec in specs.items() if not spec.abstract}
+        """The specs with everything that they take over."""
+
+    def __getitem__(self, name: str) -> Program:
+        found = self._compiled.get(name)
+        if found is None:
+            found = self._compiled[name] = build(self.whole[name], self._ground)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.whole)
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+
 @dataclass(frozen=True, slots=True)
 class Library:
-    """Compiled mappings by name, and what they stand on."""
+    """Mappings by name, and what they stand on."""
 
     ground: Ground
-    programs: Mapping[str, Program] = field(default_factory=dict)
+    programs: Programs
     specs: Mapping[str, Spec] = field(default_factory=dict)
     folders: tuple[Folder, ...] = ()
-    _by_event: Mapping[tuple[str, str], tuple[Program, ...]] = field(default_factory=dict)
+    _by_event: Mapping[tuple[str, str], tuple[Spec, ...]] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, folders: Sequence[Folder] | None = None, elements: Elements | None = None, fields: Fields | None = None) -> Library:
+    def load(cls, folders: Sequence[Folder] | None = None, elements: Elements | None = None, fields: Fields | None = None,
+             lazy: bool = False) -> Library:
         """Read and compile everything in the folders (default: the packaged mappings); raises MappingError with all errors.
 
-        `fields` is the field list of partner records; by default `cbo/intake-fields.csv` of the first folder that has it.
+        `lazy`: a mapping is compiled when a message first needs it, for a command that reads few messages. `fields` is the
+        field list of partner records; by default `cbo/intake-fields.csv` of the first folder that has it.
         """
         places = tuple(folders) if folders else (files("mappings"),)
         ground = Ground(elements or element_tables.load(), tables(places), sets(places), fields or record_fields(places))
         specs, order = _specs(places)
-        programs: dict[str, Program] = {}
-        errors: list[str] = []
-        for spec in specs.values():
-            if spec.abstract:
-                continue
-            try:
-                programs[spec.name] = build(extend(spec, specs), ground)
-            except MappingError as error:
-                errors.append(str(error))
-        if errors:
-            raise MappingError("\n".join(dict.fromkeys(errors)))
-        return cls(ground, programs, specs, places, _events(programs, order))
+        programs = Programs(specs, ground)
+        if not lazy:
+            _compile(programs)
+        return cls(ground, programs, specs, places, _events(programs.whole, order))
 
     def choose(self, message: Any, sender: Any = None) -> Program | None:
         """The mapping for a message by event, record type or resource type; None when there is none.
@@ -81,9 +99,10 @@ class Library:
         said = event(message).removeprefix("record/")
         found = self._by_event.get((language, said), ())
         if len(found) == 1 and found[0].when is None:
-            return found[0]
+            return self.programs[found[0].name]
         asked = sender or _NOBODY
-        return next((program for program in (*found, *self._by_event.get((language, ANY), ())) if program.fits(message, asked)), None)
+        listed = (*found, *self._by_event.get((language, ANY), ()))
+        return next((program for spec in listed if (program := self.programs[spec.name]).fits(message, asked)), None)
 
     def senders(self, answers: Answers | None = None) -> Senders:
         """The senders over this library's tables and what people have answered."""
@@ -115,17 +134,29 @@ def _specs(folders: Sequence[Folder]) -> tuple[dict[str, Spec], dict[str, int]]:
     return specs, order
 
 
-def _events(programs: Mapping[str, Program], order: Mapping[str, int]) -> dict[tuple[str, str], tuple[Program, ...]]:
-    """Programs by (language, event): earlier folders first, those with a `when:` before the one without."""
-    found: dict[tuple[str, str], list[Program]] = {}
-    for program in programs.values():
-        for event_ in program.events:
-            found.setdefault((program.language, event_), []).append(program)
+def _compile(programs: Programs) -> None:
+    """Compile every mapping; raises MappingError with what is wrong in any of them."""
+    errors: list[str] = []
+    for name in programs:
+        try:
+            programs[name]
+        except MappingError as error:
+            errors.append(str(error))
+    if errors:
+        raise MappingError("\n".join(dict.fromkeys(errors)))
+
+
+def _events(specs: Mapping[str, Spec], order: Mapping[str, int]) -> dict[tuple[str, str], tuple[Spec, ...]]:
+    """Mappings by (language, event): earlier folders first, those with a `when:` before the one without."""
+    found: dict[tuple[str, str], list[Spec]] = {}
+    for spec in specs.values():
+        for event_ in spec.events:
+            found.setdefault((spec.language, event_), []).append(spec)
     for key, listed in found.items():
-        listed.sort(key=lambda program: (program.when is None, order[program.name]))
-        plain = [program for program in listed if program.when is None]
+        listed.sort(key=lambda spec: (spec.when is None, order[spec.name]))
+        plain = [spec for spec in listed if spec.when is None]
         if len(plain) > 1 and order[plain[0].name] == order[plain[1].name]:
-            raise MappingError(f"{plain[1].spec.file}: `{plain[0].name}` and `{plain[1].name}` both read {key[1]}; give one a `when:`")
+            raise MappingError(f"{plain[1].file}: `{plain[0].name}` and `{plain[1].name}` both read {key[1]}; give one a `when:`")
     return {key: tuple(listed) for key, listed in found.items()}
 
 

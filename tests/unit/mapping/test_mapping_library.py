@@ -98,6 +98,18 @@ def test_what_cannot_be_extended_is_refused(site: Path, text: str, said: str) ->
     assert "site/more.yaml" in str(caught.value)
 
 
+def test_a_lazy_library_compiles_what_a_message_needs(site: Path) -> None:
+    """A command for one message does not wait for the other mappings; loading without `lazy` finds what is wrong in any."""
+    write(site, broken_yaml="mapping: broken\nextends: child\nfrom: hl7v2 ADT^A04\nlet: {wrong: =NOWHERE}\nemit: {patient: {gender: =wrong}}\n")
+    found = Library.load([site], lazy=True)
+    assert sorted(found.programs) == ["broken", "child"]
+    chosen = found.choose(message.parse(MESSAGE.encode()))
+    assert chosen is found["child"]
+    for ask in (lambda: found["broken"], lambda: Library.load([site])):
+        with pytest.raises(MappingError, match="NOWHERE"):
+            ask()
+
+
 def test_the_version_is_the_content(site: Path) -> None:
     """A change of the file, of its parent or of a table it uses is another version; a reload is not."""
     first = Library.load([site])["child"].version

@@ -142,7 +142,7 @@ def test_doctors_and_wards_are_remembered_and_stay_apart() -> None:
                  "w: {resource: Location, key: =PV1-3, name: =PV1-3.1, managingOrganization: =h}\n"
                  "d: {each: PV1-7, resource: Practitioner, key: =PV1-7.1, name: =PV1-7, gender: =PV1-7.2.map(sex)}")
     program, who = compiled(text), sender()
-    assert [name for name, emit in program.emits.items() if emit.recall] == ["h", "w", "d"]
+    assert [name for name, emit in program.emits.items() if emit.memory] == ["h", "w", "d"]
     first = program.run(message.parse(MESSAGE.encode()), who, IDS)
     second = program.run(message.parse(MESSAGE.encode()), who, IDS)
     assert second == first
@@ -165,6 +165,30 @@ def test_nothing_of_the_patient_is_remembered() -> None:
     kept = repr(who._lasting)
     assert "GRAY" in kept
     assert not any(word in kept for word in ("DOE", "JANE", "MAIN", "19790314", "5550142", "900-11"))
+
+
+def test_parts_of_a_person_that_come_again_are_remembered_and_stay_apart() -> None:
+    """A coded part of the patient's resource is the same for the same code, findings included, whoever has it."""
+    program, who = compiled(patient("gender: =PID-8.map(sex)\nmaritalStatus: =PID-16\ncommunication: [{language: =PID-15}]\nbirthDate: =PID-7")), sender()
+    other = MESSAGE.replace("19790314", "19800101").replace("DOE", "ROE")
+    first, second = (program.run(message.parse(body.encode()), who, IDS) for body in (MESSAGE, other))
+    alone = program.run(message.parse(other.encode()), sender(), IDS)
+    assert second == alone
+    assert first.resources[0]["birthDate"] != second.resources[0]["birthDate"]
+    for part in second.resources[0].values():
+        if isinstance(part, dict | list):
+            part.clear()
+    assert program.run(message.parse(other.encode()), who, IDS) == alone
+
+
+def test_a_finding_in_a_let_is_said_by_whoever_uses_it() -> None:
+    """What is remembered repeats the findings of the lets it used, also when another element said them first."""
+    lets = "code: =PID-8.map(sex)"
+    text = patient("gender: =code\nlanguage: =code", lets)
+    program, who = compiled(text), sender()
+    body = MESSAGE.replace("|F|", "|Q|")
+    first = program.run(message.parse(body.encode()), who, IDS)
+    assert program.run(message.parse(body.encode()), who, IDS) == first
 
 
 def test_alternatives_carry_the_first_that_converts() -> None:

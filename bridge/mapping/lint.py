@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bridge.mapping.library import Library
 
 CONVERSIONS = frozenset({"address-type", "address-use", "coding-systems", "hl7-codes", "identifier-type", "identifier-use", "media-type",
-                         "name-use", "telecom-system", "telecom-use"})
+                         "name-use", "telecom-system", "telecom-use", "units"})
 """Tables that data type conversions read, whatever a mapping names (bridge/fhir/convert*.py, bridge/mapping/sender.py)."""
 
 

@@ -244,7 +244,7 @@ def around(paths: Sequence[Path | str], library: Library | None = None) -> Libra
     home = library or Library.load()
     outside = [_root(Path(path)) for path in paths if Path(path).exists()]
     fresh = [folder for folder in dict.fromkeys(outside) if all(not _same(folder, known) for known in home.folders)]
-    return Library.load([*fresh, *home.folders], home.ground.elements) if fresh else home
+    return Library.load([*fresh, *home.folders]) if fresh else home
 
 
 def _selected(paths: Sequence[Path | str], library: Library | None) -> tuple[Library, list[str]]:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from bridge.mapping.explain import Explanation
     from bridge.mapping.library import Library
     from bridge.pipeline.bridge import Bridge
+    from bridge.referral.register import Ground
+    from bridge.settings import Settings
 
-Ran = tuple[str, str, str, list[str]]
-"""One test: what to print, its name, its file, what failed."""
 JSON = click.option("--json", "as_json", is_flag=True, help="JSON lines.")
 
 
@@ -33,23 +33,30 @@ def command() -> None:
 @click.pass_context
 def test(ctx: click.Context, paths: tuple[str, ...], update_goldens: bool, as_json: bool) -> None:
     """Run the tests inside mapping, programme and feed files."""
-    from bridge.mapping import library
+    from bridge.inline import Suite
+    from bridge.mapping.library import around
 
-    lib = load(ctx)
-    others = [path for path in paths if Path(path).is_file() and head(path) in ("programme", "name")]
-    mapped = tuple(path for path in paths if path not in others)
-    results: list[Ran] = []
-    if mapped or not paths:
-        results += [(str(one), one.name, one.file, list(one.failures)) for one in library.test(mapped, lib, update_goldens)]
-    results += beside(ctx, others) if paths else beside(ctx, own_files(ctx))
-    failed = [one for one in results if one[3]]
-    for line, name, file, failures in results if as_json else failed:
-        show.as_line({"file": file, "name": name, "passed": not failures, "failures": failures}) if as_json else click.echo(line)
+    lib = around(paths, load(ctx))
+    settings = context.settings(ctx)
+    suite = Suite(lib, register_ground(ctx), update_goldens)
+    found = [*suite.find(paths)] if paths else [*suite.find([*lib.programs, *beside(settings)])]
+    results = [one.run() for one in found]
+    failed = [one for one in results if not one.passed]
+    for one in results if as_json else failed:
+        show.as_line({"file": one.file, "line": one.line, "name": one.name, "passed": one.passed, "failures": list(one.failures)}) \
+            if as_json else click.echo(str(one))
     for line in doubts(ctx):
         show.say(line)
     show.say(f"{len(results) - len(failed)} passed, {len(failed)} failed")
     if failed:
         ctx.exit(1)
+
+
+def register_ground(ctx: click.Context) -> Ground:
+    """The code sets that programme rows stand on."""
+    from bridge.referral import register
+
+    return register.ground(*context.settings(ctx).folders("mappings", "sets"))
 
 
 def doubts(ctx: click.Context) -> list[str]:
@@ -69,36 +76,10 @@ def doubts(ctx: click.Context) -> list[str]:
     return found
 
 
-def head(path: str) -> str:
-    """The first key of a YAML file: `mapping`, `programme`, or `name` for a feed."""
-    lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
-    return next((line.split(":")[0] for line in lines if line.strip() and not line.startswith(("#", "---"))), "")
-
-
-def own_files(ctx: click.Context) -> list[str]:
+def beside(settings: Settings) -> list[str]:
     """Every feed and programme file of the settings' folders."""
-    settings = context.settings(ctx)
     folders = [*settings.folders("mappings", "feeds"), *settings.folders("mappings", "programmes")]
     return [str(file) for folder in folders for file in sorted(folder.glob("*.yaml"))]
-
-
-def beside(ctx: click.Context, files: list[str]) -> list[Ran]:
-    """The tests inside feed files and programme rows, in the shape of the mappings' results."""
-    from bridge.hl7v2.dialect import read_feed
-    from bridge.referral import register
-
-    ground = register.ground(*context.settings(ctx).folders("mappings", "sets"))
-    found: list[Ran] = []
-    for path in files:
-        text = Path(path).read_text(encoding="utf-8")
-        if head(path) == "programme":
-            row = register.read(text, Path(path).name, ground)
-            found += [(f"{path}: {name}: {'; '.join(wrong)}", name, path, wrong) for name, wrong in register.cases(row)]
-        else:
-            feed = read_feed(text, path)
-            failures = feed.failures()
-            found += [(failure, feed.name, path, [failure]) for failure in failures] or [(f"{path}: {feed.name}", feed.name, path, [])]
-    return found
 
 
 @command.command("lint")
@@ -106,14 +87,19 @@ def beside(ctx: click.Context, files: list[str]) -> list[Ran]:
 @JSON
 @click.pass_context
 def lint(ctx: click.Context, paths: tuple[str, ...], as_json: bool) -> None:
-    """Unknown elements, missing required ones, lines that nothing reaches, tables that nothing uses."""
+    """What cannot work, what nothing reaches or uses, what is required and missing, codes that no value set has."""
+    from bridge.core.errors import MappingError
     from bridge.mapping import library
+    from bridge.mapping.finding import errors
 
-    named = " ".join(Path(path).read_text(encoding="utf-8") for path in own_files(ctx))  # programme rows name sets too
-    found = [one for one in library.check(paths, load(ctx))
-             if not (one.place.startswith("sets/") and f"set({Path(one.place).stem})" in named)]
+    named = " ".join(Path(path).read_text(encoding="utf-8") for path in beside(context.settings(ctx)))  # programme rows name sets too
+    try:
+        listed = library.check(paths, load(ctx))
+    except MappingError as error:
+        listed = errors(error)
+    found = [one for one in listed if not (one.place.startswith("sets/") and f"set({Path(one.place).stem})" in named)]
     for one in found:
-        show.as_line({"severity": one.severity, "place": one.place, "text": one.text}) if as_json else click.echo(str(one))
+        show.as_line({"severity": one.severity, "place": one.place, "text": one.text}) if as_json else click.echo(str(one).removeprefix(": "))
     show.say(f"{len(found)} findings")
     if any(one.severity == "error" for one in found):
         ctx.exit(1)

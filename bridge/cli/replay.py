@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -45,20 +46,28 @@ def plan(ctx: click.Context, selection: tuple[str, ...], as_json: bool) -> None:
 @click.option("--rate", type=click.FloatRange(min=0), default=0, help="At most so many messages a second.")
 @click.option("--again", default="", metavar="REASON", help="Run a finished plan once more, and why.")
 @click.option("--allow-older", is_flag=True, help="Let reprocess touch patients about whom something newer has arrived.")
+@click.option("--mappings", default="", metavar="FOLDER", help="Verify mappings that are not in use yet: a folder in front of the present ones.")
 @JSON
 @click.pass_context
-def run(ctx: click.Context, plan_id: str, mode: str, partner: str, rate: float, again: str, allow_older: bool, as_json: bool) -> None:
-    """verify: map again and show what would differ, send nothing. redeliver: send stored outputs again, same ids.
+def run(ctx: click.Context, plan_id: str, mode: str, partner: str, rate: float, again: str, allow_older: bool, mappings: str,
+        as_json: bool) -> None:
+    """verify: map again and count what would differ by element, send nothing. redeliver: send stored outputs again, same ids.
     reprocess: map again under current rules, as new versions."""
     from bridge.pipeline import replay
 
+    if mappings and (mode != "verify" or not Path(mappings).is_dir()):
+        raise click.UsageError("--mappings takes a folder, and goes with --mode verify")
+    versions = Counter[str]()
     started, total, trouble = time.monotonic(), Counter[str](), 0
     done = 0
-    with context.bridge(ctx) as bridge:
+    with context.bridge(ctx) as present:
+        bridge = replay.against(Path(mappings), present) if mappings else present
         for chunk in replay.steps(replay.find(plan_id, bridge), mode, bridge, partner=partner, again=again, older=allow_older):
             for one in chunk:
                 done += 1
                 total.update(one.get("differs", {}))
+                if one.get("mapped") and one["mapped"] != one["mapping"]:
+                    versions[f"{one['mapped']} -> {one['mapping']}"] += 1
                 trouble += "refused" in one or one.get("now") in ("held", "rejected", "retry")
                 if as_json:
                     show.as_line(one)
@@ -69,12 +78,18 @@ def run(ctx: click.Context, plan_id: str, mode: str, partner: str, rate: float, 
             if rate:
                 time.sleep(max(0.0, done / rate - (time.monotonic() - started)))
         state = replay.find(plan_id, bridge).state
-    summary = {"plan": plan_id, "mode": mode, "state": state, "messages": done, "differs": dict(total.most_common())}
+    elements = replay.by_element(total)
     if as_json:
-        show.as_line(summary)
+        show.as_line({"plan": plan_id, "mode": mode, "state": state, "messages": done, "differs": dict(total.most_common()),
+                      "elements": elements, "versions": dict(versions.most_common())})
     else:
-        show.table(f"{plan_id}: {mode}, {done} messages, {state}", ("element", "messages"), total.most_common(),
-                   "" if total else "nothing differs" if mode == "verify" else "")
+        click.echo(f"{plan_id}: {mode}, {done} messages, {state}")
+        for change, count in versions.most_common():
+            click.echo(f"  {change}: {count} messages")
+        for element, counts in elements.items():
+            click.echo(f"  {element}: {', '.join(f'{count} {kind}' for kind, count in counts.items())}")
+        if mode == "verify" and not elements:
+            click.echo("  nothing differs")
     if trouble:
         ctx.exit(1)
 

@@ -151,8 +151,8 @@ def load(*folders: Traversable | Folder) -> Feeds:
 def read_feed(text: str, file: str) -> Feed:
     """Return the feed that a YAML text describes; `file` is named in errors (SettingsError)."""
     root = load_nodes(text, file)
-    known = {"name", "about", "match", "zone", "systems", "coding", "tables", "repairs", "ehr", "default", "tests"}
-    root.only(known)
+    known = {"name", "about", "match", "zone", "systems", "coding", "tables", "repairs", "ehr", "default", "tests", "overrides"}
+    root.only(known)  # `overrides` are lines of mappings: bridge.mapping.override reads them
     return Feed(
         name=root.get("name").text(),
         about=root.get("about", "").text(),
@@ -202,11 +202,21 @@ def _repair(node: Node) -> Repair:
 
 
 def _test(node: Node) -> dict[str, Any]:
-    node.only({"name", "given", "expect"})
-    test = {"name": node.get("name").text(), "given": node.get("given").text(), "expect": node.get("expect").texts()}
-    for place in test["expect"]:
+    """One test; what it expects of resources (`Patient.name.family`, `count(Condition)`) is asked by bridge.mapping.trial."""
+    node.only({"name", "given", "expect", "absent"})
+    wanted = {place: value.text() for place, value in node.get("expect", {}).entries().items() if is_place(place)}
+    test = {"name": node.get("name").text(), "given": node.get("given").text(), "expect": wanted}
+    for place in wanted:
         try:
             path.parse(place)
         except ValueError as error:
             raise node.wrong(f"test '{test['name']}': {error}") from None
     return test
+
+
+def is_place(key: str) -> bool:
+    """Whether a test's key means a place in the message (`PID-3.5`), and not something about its resources."""
+    return _RESOURCE.match(key) is None
+
+
+_RESOURCE = re.compile(r"[A-Z][a-z]\w*(\[|\.|\Z)|count\(|(issues?|questions?|event_time|event|mapping|cleared)\Z")

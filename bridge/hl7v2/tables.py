@@ -48,6 +48,11 @@ def required(segment: str, field: int) -> bool:
     return bool(_cell("segments", segment, field, LEAST))
 
 
+def repeats(segment: str, field: int) -> bool:
+    """Say whether HL7 lets the field hold more than one value; so for a field that it does not know."""
+    return str(_cell("segments", segment, field, MOST)) != "1"
+
+
 def segment_fields(segment: str) -> int:
     """Return how many fields the segment has, 0 when HL7 does not know it."""
     return len(_load()["segments"].get(segment, ()))

@@ -213,7 +213,7 @@ class Shaper:
         entries = [(key, value) for key, value in node if key.text not in controls]
         around = self.guards
         if walk is not None or when is not None:
-            self.guards = (*around, Guard(walk, context.steps, when, _text(controls.get("each")), _place(controls.get("when"))))
+            self.guards = (*around, Guard(walk, inner.steps, when, _text(controls.get("each")), _place(controls.get("when"))))
         constants, body = self.object(entries, type_, path, inner)
         self.guards = around
         context.reads.extend(inner.reads)

@@ -78,7 +78,7 @@ class CodeSet:
 
 def read_table(text: str, name: str) -> Table:
     """A table from its CSV text; raises MappingError with the line."""
-    head, rows = _read(text, name, COLUMNS, "source", ("target",))
+    head, rows = read_rows(text, name, COLUMNS, "source", ("target",))
     keep, source_system, target_system = head.get("keep", "") == "source", head.get("source-system", ""), head.get("target-system", "")
     found: dict[tuple[str, str], Row] = {}
     prefixes: list[tuple[str, Row]] = []
@@ -100,7 +100,7 @@ def read_table(text: str, name: str) -> Table:
 
 def read_set(text: str, name: str) -> CodeSet:
     """A set from its CSV text; raises MappingError with the line."""
-    _, rows = _read(text, name, SET_COLUMNS, "code", ())
+    _, rows = read_rows(text, name, SET_COLUMNS, "code", ())
     codes: set[tuple[str, str]] = set()
     prefixes: list[tuple[str, str]] = []
     for _, cells in rows:
@@ -118,9 +118,9 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()[:16]
 
 
-def _read(text: str, name: str, columns: tuple[str, ...], key: str,
+def read_rows(text: str, name: str, columns: tuple[str, ...], key: str,
           needed: tuple[str, ...]) -> tuple[dict[str, str], list[tuple[int, dict[str, str]]]]:
-    """(facts of the head, rows with their line numbers)."""
+    """(facts of the head, rows with their line numbers); raises MappingError with the line."""
     head: dict[str, str] = {}
     lines: list[tuple[int, str]] = []
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):

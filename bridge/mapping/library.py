@@ -20,11 +20,12 @@ from bridge.language import functions as registry
 from bridge.language.cases import Result
 from bridge.language.scope import Nobody
 from bridge.language.source import Fields
-from bridge.language.syntax import nearest
+from bridge.language.syntax import Scalar, nearest
 from bridge.language.table import CodeSet, Table, read_set, read_table
-from bridge.mapping import lint, trial
+from bridge.mapping import codes, coverage, lint, override, trial
 from bridge.mapping.build import Ground, build
-from bridge.mapping.lint import Finding
+from bridge.mapping.finding import Finding
+from bridge.mapping.override import Overrides
 from bridge.mapping.program import Program, event
 from bridge.mapping.sender import Answers, Senders
 from bridge.mapping.spec import Spec, extend, read
@@ -71,6 +72,8 @@ class Library:
     programs: Programs
     specs: Mapping[str, Spec] = field(default_factory=dict)
     folders: tuple[Folder, ...] = ()
+    overrides: Overrides = field(default_factory=dict)
+    _own: dict[tuple[str, str], Program] = field(default_factory=dict)
     _by_event: Mapping[tuple[str, str], tuple[Spec, ...]] = field(default_factory=dict)
 
     @classmethod
@@ -87,30 +90,71 @@ class Library:
         programs = Programs(specs, ground)
         if not lazy:
             _compile(programs)
-        return cls(ground, programs, specs, places, _events(programs.whole, order))
+        overrides = override.load(places)
+        override.known(overrides, specs)
+        return cls(ground, programs, specs, places, overrides, {}, _events(programs.whole, order))
 
     def choose(self, message: Any, sender: Any = None) -> Program | None:
         """The mapping for a message by event, record type or resource type; None when there is none.
 
-        Of several for one event the first whose `when:` holds wins; one without `when:` comes last, and behind it what reads any event
-        (`from: hl7v2 *`).
+        Of several for one event the first whose `when:` holds wins; one without `when:` comes last, and behind it what reads any
+        event (`from: hl7v2 *`). A `sender` whose feed overrides lines of it gets the mapping with those lines.
         """
         language = "hl7v2" if not isinstance(message, dict) else "fhir" if "resourceType" in message else "record"
         said = event(message).removeprefix("record/")
         found = self._by_event.get((language, said), ())
         if len(found) == 1 and found[0].when is None:
-            return self.programs[found[0].name]
+            return self.of(self.programs[found[0].name], sender)
         asked = sender or _NOBODY
         listed = (*found, *self._by_event.get((language, ANY), ()))
-        return next((program for spec in listed if (program := self.programs[spec.name]).fits(message, asked)), None)
+        return next((self.of(program, sender) for spec in listed if (program := self.programs[spec.name]).fits(message, asked)), None)
+
+    def of(self, program: Program, sender: Any) -> Program:
+        """The mapping as this sender's feed has it: with the feed's overrides, compiled when they are first asked for."""
+        feed = getattr(sender, "name", "")
+        if feed not in self.overrides:
+            return program
+        own = self._own.get((feed, program.name))
+        if own is None:
+            spec = override.applied(self.specs[program.name], self.specs, self.overrides[feed])
+            own = self._own[feed, program.name] = build(spec, self.ground) if spec is not None else program
+        return own
+
+    def variants(self) -> Iterator[Program]:
+        """The mappings as feeds override them; raises MappingError."""
+        for feed in self.overrides:
+            for program in self.programs.values():
+                own = self.of(program, Named(feed))
+                if own is not program:
+                    yield own
 
     def senders(self, answers: Answers | None = None) -> Senders:
         """The senders over this library's tables and what people have answered."""
         return Senders(self.ground.tables, answers)
 
+    def before(self, program: Program, event: str) -> Program | None:
+        """The mapping that is always chosen for this event before `program` is asked; None when there is none."""
+        for other in self._by_event.get((program.language, event), ()):
+            if other is program:
+                return None
+            if other.when is None or _same_when(other, program):
+                return other
+        return None
+
     def __getitem__(self, name: str) -> Program:
         """The mapping of this name; raises KeyError."""
         return self.programs[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A sender of whom only the feed's name is asked."""
+
+    name: str
+
+
+def _same_when(one: Program, other: Program) -> bool:
+    return isinstance(one.spec.when, Scalar) and isinstance(other.spec.when, Scalar) and one.spec.when.text == other.spec.when.text
 
 
 _NOBODY = Nobody(lambda table, code, system="": None)
@@ -178,15 +222,16 @@ def _walk(folder: Folder, name: str, ends: tuple[str, ...], skipped: frozenset[s
 
 def tables(folders: Sequence[Folder]) -> dict[str, Table]:
     """Code tables by name, from `tables/` of each folder; an earlier folder's replaces a later one's."""
-    return {name: read_table(text, file) for name, (file, text) in _csv(folders, "tables").items()}
+    return {name: read_table(text, file) for name, (file, text) in csv_files(folders, "tables").items()}
 
 
 def sets(folders: Sequence[Folder]) -> dict[str, CodeSet]:
     """Code sets by name, from `sets/` of each folder."""
-    return {name: read_set(text, file) for name, (file, text) in _csv(folders, "sets").items()}
+    return {name: read_set(text, file) for name, (file, text) in csv_files(folders, "sets").items()}
 
 
-def _csv(folders: Sequence[Folder], below: str) -> dict[str, tuple[str, str]]:
+def csv_files(folders: Sequence[Folder], below: str) -> dict[str, tuple[str, str]]:
+    """(file, text) of the CSV files below each folder, by name; an earlier folder's replaces a later one's."""
     found: dict[str, tuple[str, str]] = {}
     for folder in folders:
         inner = folder / below
@@ -219,16 +264,25 @@ def test(paths: Sequence[Path | str] = (), library: Library | None = None, updat
 def check(paths: Sequence[Path | str] = (), library: Library | None = None) -> list[Finding]:
     """Lint these files, folders or mapping names, or everything, with unused tables and sets; raises MappingError."""
     found, names = _selected(paths, library)
-    return lint.lint(found, names) + ([] if names else lint.unused(found))
+    listed = lint.lint(found, names)
+    if not names:
+        known = coverage.rows(found.programs.values(), {})
+        listed += [*lint.unused(found), *codes.systems(found), *codes.feeds(found),
+                   *codes.left(coverage.read_left(found.folders), (row.field for row in known if row.mapped))]
+    return listed
+
+
+def around(paths: Sequence[Path | str], library: Library | None = None) -> Library:
+    """The library with the mappings folders that these files and folders are in, in front of its own."""
+    home = library or Library.load()
+    outside = [_root(Path(path)) for path in paths if Path(path).exists()]
+    fresh = [folder for folder in dict.fromkeys(outside) if all(not _same(folder, known) for known in home.folders)]
+    return Library.load([*fresh, *home.folders]) if fresh else home
 
 
 def _selected(paths: Sequence[Path | str], library: Library | None) -> tuple[Library, list[str]]:
     """(library, names of the mappings meant); none means all."""
-    outside = [_root(Path(path)) for path in paths if Path(path).exists()]
-    home = library or Library.load()
-    fresh = [folder for folder in dict.fromkeys(outside) if all(not _same(folder, known) for known in home.folders)]
-    if fresh:
-        home = Library.load([*fresh, *home.folders], home.ground.elements)
+    home = around(paths, library)
     names: list[str] = []
     for path in paths:
         place = Path(path)
@@ -237,13 +291,20 @@ def _selected(paths: Sequence[Path | str], library: Library | None) -> tuple[Lib
                 raise MappingError(f"no mapping or file `{path}`\n      {nearest(str(path), home.programs)}")
             names.append(str(path))
         elif not any(_same(place, known) for known in home.folders):
-            names += [name for name, program in home.programs.items() if _below(place, program.spec.file, home.folders)]
+            names += within(place, home)
     return home, names
+
+
+def within(place: Path, library: Library) -> list[str]:
+    """The mappings that are in this file or folder."""
+    return [name for name, program in library.programs.items() if _below(place, program.spec.file, library.folders)]
 
 
 def _root(path: Path) -> Path:
     """The mappings folder that a path belongs to: the nearest one above with examples, tables or sets beside it."""
     start = path if path.is_dir() else path.parent
+    if start.name in SKIPPED:
+        return start.parent
     for folder in (start, *start.parents):
         if any((folder / name).is_dir() for name in ("examples", "tables", "sets")):
             return folder

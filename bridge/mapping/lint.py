@@ -1,45 +1,47 @@
-"""What compiles but is probably not meant: lets and tables that nothing uses, emits that cannot be, required elements that nothing fills.
+"""What compiles but is probably not meant: lines that nothing reaches, names that nothing uses, required elements that nothing
+fills, codes that a value set does not have.
 
-What does not compile is found before, by `library.load`; lint repeats those errors as findings of severity error.
+What does not compile is found before, by `library.load`; `spec` repeats those errors as findings of severity error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import MappingError
 from bridge.fhir.elements import Element, Elements
+from bridge.language import expr
+from bridge.language.expr import Call, Operation
 from bridge.language.source import into
-from bridge.language.syntax import Entries, Items, Node, Place, Scalar
+from bridge.language.syntax import Entries, Items, Node, Place, Scalar, nearest
+from bridge.mapping import codes
 from bridge.mapping.build import CONTROLS, build
+from bridge.mapping.explain import walk
+from bridge.mapping.finding import Finding, errors
 from bridge.mapping.program import Program
-from bridge.mapping.spec import Spec, extend
+from bridge.mapping.spec import Spec, extend, lineage, over
+from bridge.mapping.verdict import filled, verdict
 
 if TYPE_CHECKING:
     from bridge.mapping.library import Library
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One finding, where it is and what to do."""
-
-    severity: str
-    place: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.severity}: {self.text}"
+CONVERSIONS = frozenset({"address-type", "address-use", "coding-systems", "hl7-codes", "identifier-type", "identifier-use", "media-type",
+                         "name-use", "telecom-system", "telecom-use", "units"})
+"""Tables that data type conversions read, whatever a mapping names (bridge/fhir/convert*.py, bridge/mapping/sender.py)."""
 
 
 def lint(library: Library, names: Iterable[str] = ()) -> list[Finding]:
-    """Findings for these mappings (all without names), then for tables and sets that no mapping names."""
+    """Findings for these mappings (all without names), as feeds override them too."""
     wanted = frozenset(names)
     programs = [program for name, program in library.programs.items() if not wanted or name in wanted]
-    found = [finding for program in programs for finding in _program(program, library)]
+    variants = [program for program in library.variants() if not wanted or program.name in wanted]
+    found = [finding for program in (*programs, *variants) for finding in _program(program, library)]
+    found += _everywhere([*programs, *variants], library)
+    found += _nulls(programs, library)
+    found += _shadowed(programs, library)
     found += _untested(programs)
-    found += _lets(programs, library)
+    found += _lets([*programs, *variants])
     return list(dict.fromkeys(found))
 
 
@@ -48,7 +50,7 @@ def spec(one: Spec, library: Library) -> list[Finding]:
     try:
         program = build(extend(one, {**library.specs, one.name: one}), library.ground)
     except MappingError as error:
-        return [Finding("error", "", text) for text in str(error).split("\n") if text and not text.startswith(" ")]
+        return errors(error)
     return list(_program(program, library))
 
 
@@ -58,11 +60,36 @@ def _program(program: Program, library: Library) -> Iterator[Finding]:
         node = program.spec.emits.values[name]
         if isinstance(node, Entries):
             yield from _required(node, emit.face.type, emit.face.type, elements, program.spec.emits.keys[name].place, top=True)
-            yield from _never(node)
+            yield from codes.bound(node, emit.face.type, library.ground)
     if not program.emits:
         yield Finding("warning", str(program.spec.key.place), "emits nothing")
     if not program.events:
         yield Finding("warning", str(program.spec.key.place), "reads no event, so it is never chosen")
+
+
+def _everywhere(programs: list[Program], library: Library) -> Iterator[Finding]:
+    """Lines that nothing reaches in any mapping that takes them over: one that only some settle is there for the others."""
+    files = [{one.file for one in lineage(library.specs[program.name], library.specs)} for program in library.programs.values()]
+    said = [dict.fromkeys(_settled(program)) for program in library.programs.values()]
+    for program in programs:
+        for finding in _settled(program):
+            file = finding.place.rsplit(":", 2)[0]
+            if all(finding in each for each, known in zip(said, files, strict=True) if file in known):
+                yield finding
+
+
+def _settled(program: Program) -> Iterator[Finding]:
+    lets = {key.text: node for key, node in program.spec.lets}
+    for _, node in program.spec.emits:
+        if isinstance(node, Entries):
+            yield from _reached(node, lets | _own_lets(node))
+    if program.spec.when is not None:
+        yield from _condition(program.spec.when, lets)
+
+
+def _own_lets(node: Entries) -> dict[str, Node]:
+    own = node.get("let")
+    return {key.text: value for key, value in own} if isinstance(own, Entries) else {}
 
 
 def _required(node: Entries, type_: str, path: str, elements: Elements, place: Place, top: bool = False) -> Iterator[Finding]:
@@ -85,20 +112,74 @@ def _required(node: Entries, type_: str, path: str, elements: Elements, place: P
                     yield from _required(entry, into(below), f"{path}.{key.text}", elements, entry.place)
 
 
-def _never(node: Node) -> Iterator[Finding]:
-    """`when: =false`, wherever it stands."""
+def _reached(node: Node, lets: Mapping[str, Node]) -> Iterator[Finding]:
+    """Conditions that always or never hold, and alternatives behind one that always has a value, wherever they stand."""
     if isinstance(node, Items):
         for item in node.items:
-            yield from _never(item)
+            yield from _reached(item, lets)
     elif isinstance(node, Entries):
-        when = node.get("when")
-        if isinstance(when, Scalar) and (when.expression or "").strip() == "false":
-            yield Finding("warning", str(when.place), "never holds")
-        for _, value in node:
-            yield from _never(value)
+        for key, value in node:
+            if key.text == "when":
+                yield from _condition(value, lets)
+            yield from _reached(value, lets)
+    elif node.expression is not None:
+        yield from _alternatives(node, lets)
 
 
-def _lets(programs: list[Program], library: Library) -> Iterator[Finding]:
+def _condition(when: Node, lets: Mapping[str, Node]) -> Iterator[Finding]:
+    if isinstance(when, Scalar) and when.expression is not None and (holds := verdict(expr.parse(when), lets)) is not None:
+        told = "always holds; leave it out" if holds else "never holds, so nothing below it is ever reached"
+        yield Finding("warning", str(when.place), f"this when: {told}")
+
+
+def _alternatives(scalar: Scalar, lets: Mapping[str, Node]) -> Iterator[Finding]:
+    """`a ?? 'text' ?? b`: b is never asked. `if(false, a, b)`: a is never given."""
+    for part in walk(expr.parse(scalar)):
+        if (isinstance(part, Operation) and part.sign == "??") or (isinstance(part, Call) and part.name == "coalesce" and part.of is None):
+            listed = part.operands if isinstance(part, Operation) else part.arguments
+            full = next((index for index, each in enumerate(listed[:-1]) if filled(each, lets)), None)
+            if full is not None:
+                yield Finding("warning", str(listed[full + 1].place), "never reached: what stands before it always has a value")
+        elif isinstance(part, Call) and part.name == "if" and (holds := verdict(part.arguments[0], lets)) is not None:
+            yield Finding("warning", str(part.arguments[0].place), f"this condition {'always' if holds else 'never'} holds")
+
+
+def _nulls(programs: list[Program], library: Library) -> Iterator[Finding]:
+    """A null that removes nothing: probably a name that is written otherwise in what is extended."""
+    for program in programs:
+        chain = lineage(library.specs[program.name], library.specs)
+        merged = chain[0]
+        for child in chain[1:]:
+            for above, below in ((child.lets, merged.lets), (child.emits, merged.emits)):
+                yield from _removed(above, below, merged.name)
+            merged = over(merged, child)
+        for own in library.overrides.values():
+            for name, one in own.items():
+                if name in [each.name for each in chain]:
+                    yield from _removed(one.lets, merged.lets, name)
+                    yield from _removed(one.emits, merged.emits, name)
+
+
+def _removed(above: Entries, below: Entries, name: str) -> Iterator[Finding]:
+    for key, node in above:
+        under = below.values.get(key.text)
+        if isinstance(node, Scalar) and node.null and under is None:
+            said = f"null removes nothing: `{name}` has no `{key.text}` here; {nearest(key.text, below.keys)}"
+            yield Finding("warning", str(key.place), said.removesuffix("; "))
+        elif isinstance(node, Entries) and isinstance(under, Entries):
+            yield from _removed(node, under, name)
+
+
+def _shadowed(programs: list[Program], library: Library) -> Iterator[Finding]:
+    """Mappings that another one always wins over, for every event that they read."""
+    for program in programs:
+        winners = [library.before(program, event) for event in program.events]
+        if winners and all(winners):
+            names = ", ".join(dict.fromkeys(f"`{winner.name}` ({winner.spec.file})" for winner in winners if winner))
+            yield Finding("information", str(program.spec.key.place), f"is never chosen: {names} reads the same and comes first")
+
+
+def _lets(programs: list[Program]) -> Iterator[Finding]:
     """Lets that no expression of any mapping that takes them over names."""
     used: dict[str, bool] = {}
     for program in programs:
@@ -117,8 +198,9 @@ def _untested(programs: list[Program]) -> Iterator[Finding]:
 
 
 def unused(library: Library) -> list[Finding]:
-    """Tables and sets that no mapping names; conversions use some tables too (names, addresses, telephones)."""
-    named = {pair for program in library.programs.values() for pair in program.used}
+    """Tables and sets that no mapping names and no conversion reads."""
+    named = {pair for program in (*library.programs.values(), *library.variants()) for pair in program.used}
+    named |= {("table", name) for name in CONVERSIONS}
     return [Finding("information", f"{kind}s/{name}.csv", f"no mapping names this {kind}")
             for kind, known in (("table", library.ground.tables), ("set", library.ground.sets))
             for name in known if (kind, name) not in named]

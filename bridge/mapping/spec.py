@@ -71,8 +71,8 @@ def _origin(node: Node | None) -> tuple[str, tuple[str, ...]]:
     return words[0], tuple(word for word in words[1:] if word not in LANGUAGES)
 
 
-def extend(spec: Spec, specs: Mapping[str, Spec]) -> Spec:
-    """The spec with everything it takes over; raises MappingError for an unknown parent or a circle."""
+def lineage(spec: Spec, specs: Mapping[str, Spec]) -> list[Spec]:
+    """The specs that it stands on, the first one first, itself last; raises MappingError for an unknown parent or a circle."""
     chain, current = [spec], spec
     while current.extends is not None:
         parent = specs.get(current.extends.literal)
@@ -82,13 +82,19 @@ def extend(spec: Spec, specs: Mapping[str, Spec]) -> Spec:
             raise fault(current.extends.place, "extends itself: " + " -> ".join(each.name for each in [*chain, parent]))
         chain.append(parent)
         current = parent
-    merged = chain.pop()
-    while chain:
-        merged = _over(merged, chain.pop())
+    return chain[::-1]
+
+
+def extend(spec: Spec, specs: Mapping[str, Spec]) -> Spec:
+    """The spec with everything it takes over; raises MappingError for an unknown parent or a circle."""
+    merged, *children = lineage(spec, specs)
+    for child in children:
+        merged = over(merged, child)
     return merged
 
 
-def _over(parent: Spec, child: Spec) -> Spec:
+def over(parent: Spec, child: Spec) -> Spec:
+    """A child with what it takes over from its parent."""
     return replace(
         child, about=child.about or parent.about, to=child.to or parent.to, language=child.language or parent.language,
         events=child.events or parent.events, when=child.when or parent.when,

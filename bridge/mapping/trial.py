@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from bridge.core.draft import Draft
 from bridge.core.errors import MappingError
 from bridge.core.ids import Ids
 from bridge.hl7v2 import dialect
+from bridge.hl7v2 import path as paths
 from bridge.hl7v2.dialect import Feed, Feeds
 from bridge.language import cases
 from bridge.language.cases import Case, Observe, Result
@@ -48,9 +50,23 @@ class Trial:
 
     def program(self, program: Program) -> list[Result]:
         """The results of one mapping's tests, in order."""
-        return cases.run(cases.read(program.spec.tests), lambda case: self._observe(program, case))
+        return cases.run(cases.read(program.spec.tests), lambda case: self.observe(program, case))
 
-    def _observe(self, program: Program, case: Case) -> Observe:
+    def sent(self, feed: Feed, case: Case) -> Observe:
+        """What a test of a feed file asks of the segments it gives: places in the repaired message, and its resources."""
+        read = feed.read("\r".join(line.strip() for line in case.given.splitlines()).encode())
+        sender = self.senders.of(feed, read)
+
+        @cache
+        def resources() -> Observe:
+            program = self.library.choose(read, sender)
+            if program is None:
+                raise MappingError(f"no mapping reads {read.event}")
+            return cases.observer(program.run(read, sender, IDS))
+        return lambda key: [paths.text(paths.parse(key), read)] if dialect.is_place(key) else resources()(key)
+
+    def observe(self, program: Program, case: Case) -> Observe:
+        """What comes of a case, for `cases.judge`; raises MappingError when its golden differs."""
         draft = self.run(program, case)
         observe = cases.observer(draft)
         if not case.golden:
@@ -64,11 +80,13 @@ class Trial:
         """The draft of a case's example, changed as it says."""
         body = self.example(case.given)
         if program.language != "hl7v2":
-            return program.run(change.document(json.read(body), case.change), self.senders.of(self._feed(case.feed, None)), IDS)
+            sender = self.senders.of(self._feed(case.feed, None))
+            return self.library.of(program, sender).run(change.document(json.read(body), case.change), sender, IDS)
         body = change.message(body, case.change, case.append)
         feed = self._feed(case.feed, body)
         read = feed.read(body)
-        return program.run(read, self.senders.of(feed, read), IDS)
+        sender = self.senders.of(feed, read)
+        return self.library.of(program, sender).run(read, sender, IDS)
 
     def _feed(self, name: str, body: bytes | None) -> Feed:
         if self.feeds is None:

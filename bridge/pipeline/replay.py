@@ -10,13 +10,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from bridge.core.draft import Draft
 from bridge.core.errors import SettingsError
 from bridge.core.outcome import name
 from bridge.core.rows import InboxRow, Plan
-from bridge.pipeline.bridge import Bridge
+from bridge.hl7v2 import dialect
+from bridge.mapping.library import around
+from bridge.pipeline.bridge import Bridge, Words
 from bridge.pipeline.check import check
 from bridge.pipeline.draft import draft_of
 from bridge.pipeline.receive import attempt, receive
@@ -120,8 +123,24 @@ def _verify(row: InboxRow, bridge: Bridge) -> dict[str, Any]:
     for kind, id_ in stored.keys() - {(one["resourceType"], one["id"]) for one in draft.resources}:
         if kind not in ("ServiceRequest", "Task", "Organization") and id_:
             differs[f"{kind} gone"] += 1
-    return {"id": row.envelope.id, "was": row.outcome, "now": "accepted", "mapping": f"{draft.mapping}@{draft.version}",
-            "differs": dict(differs)}
+    return {"id": row.envelope.id, "was": row.outcome, "now": "accepted", "mapped": f"{row.mapping}@{row.version}" if row.mapping else "",
+            "mapping": f"{draft.mapping}@{draft.version}", "differs": dict(differs)}
+
+
+def by_element(differs: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """`{"Encounter.status changed": 12}` as `{"Encounter.status": {"changed": 12}}`, the most frequent first."""
+    found: dict[str, dict[str, int]] = {}
+    for text, count in sorted(differs.items(), key=lambda each: (-each[1], each[0])):
+        element, _, kind = text.rpartition(" ")
+        found.setdefault(element, {})[kind] = count
+    return found
+
+
+def against(folder: Path, bridge: Bridge) -> Bridge:
+    """The bridge with the mappings and feeds of a folder in front of its own, to verify them before they are in use."""
+    mappings = around([folder], bridge.mappings)
+    feeds = [place / "feeds" for place in mappings.folders if (place / "feeds").is_dir()]
+    return replace(bridge, mappings=mappings, feeds=dialect.load(*feeds), words=Words(bridge.words.answers))
 
 
 def _about(person: str, draft: Draft) -> Draft:

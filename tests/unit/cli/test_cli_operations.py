@@ -85,6 +85,33 @@ def test_releasing_what_nobody_answered_says_that_it_is_held_still(call: Call, l
     assert item["id"] not in call("held", "list", "--json", config=lived).out
 
 
+CANDIDATE = """mapping: adt-a03-discharge
+extends: message
+from: hl7v2 ADT^A03
+let: {status: unknown, ended: =PV1-45 ?? EVN-6 ?? EVN-2}
+emit: {patient: {birthDate: null}}
+"""
+
+
+def test_mappings_are_verified_before_they_are_in_use(call: Call, lived: Path, tmp_path: Path) -> None:
+    """What a folder of mappings would change is counted by element, and from which version to which, in text and JSON."""
+    candidate = tmp_path / "candidate"
+    candidate.mkdir()
+    (candidate / "a03.yaml").write_text(CANDIDATE)
+    plan = json.loads(call("replay", "plan", "event=ADT^A03", "--json", config=lived).out)["id"]
+    summary = lines(call("replay", "run", plan, "--mode", "verify", "--mappings", str(candidate), "--json", config=lived).out)[-1]
+    assert summary["elements"]["Encounter.status"] == {"changed": 2}
+    assert summary["elements"]["Patient.birthDate"] == {"gone": 2}
+    ((change, count),) = summary["versions"].items()
+    assert count == 2
+    assert change.startswith("adt-a03-discharge@")
+    assert " -> adt-a03-discharge@" in change
+    again = call("replay", "run", plan, "--mode", "verify", "--mappings", str(candidate), "--again", "as text", config=lived).out
+    assert "  Encounter.status: 2 changed\n" in again
+    assert call("replay", "run", plan, "--mode", "verify", "--again", "x", "--json", config=lived).code == 0
+    assert call("replay", "run", plan, "--mode", "reprocess", "--mappings", str(candidate), config=lived).code == 2
+
+
 @pytest.mark.parametrize("words", [("show", "zzzz"), ("answer", "zzzz", "home"), ("release",), ("discard", "zzzz"), ("list", "--state", "gone")])
 def test_an_item_that_is_not_there_is_a_usage_error(call: Call, lived: Path, words: tuple[str, ...]) -> None:
     """Unknown ids and states are exit 2."""

@@ -132,10 +132,10 @@ class Library:
         """The senders over this library's tables and what people have answered."""
         return Senders(self.ground.tables, answers)
 
-    def before(self, program: Program, event: str) -> Program | None:
+    def before(self, program: Program, event: str) -> Spec | None:
         """The mapping that is always chosen for this event before `program` is asked; None when there is none."""
         for other in self._by_event.get((program.language, event), ()):
-            if other is program:
+            if other.name == program.name:
                 return None
             if other.when is None or _same_when(other, program):
                 return other

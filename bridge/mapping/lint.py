@@ -175,7 +175,7 @@ def _shadowed(programs: list[Program], library: Library) -> Iterator[Finding]:
     for program in programs:
         winners = [library.before(program, event) for event in program.events]
         if winners and all(winners):
-            names = ", ".join(dict.fromkeys(f"`{winner.name}` ({winner.spec.file})" for winner in winners if winner))
+            names = ", ".join(dict.fromkeys(f"`{winner.name}` ({winner.file})" for winner in winners if winner))
             yield Finding("information", str(program.spec.key.place), f"is never chosen: {names} reads the same and comes first")
 
 

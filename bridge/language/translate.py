@@ -79,7 +79,8 @@ def mapped(compiler: Compiler, tree: Call, context: Context, target: Target) -> 
 def natural(compiler: Compiler, tree: Call, context: Context) -> Term:
     """The target codes as texts."""
     read = mapped(compiler, tree, context, Target(("string",), "text"))
-    assert read is not None
+    if read is None:
+        raise fault(tree.place, f"{tree.name} needs a value before it", hint="write PID-8.map(table)")
     return strings(read)
 
 

@@ -7,18 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import TARGETS, seeds
 
 HERE = Path(__file__).parent
 FOUND = sorted(file for target in TARGETS for file in (HERE / target).glob("*"))
 SECONDS = 5.0
+READY: set[str] = set()
+"""Targets that have read their mappings already, which is not what is timed."""
 
 
 @pytest.mark.parametrize("file", FOUND, ids=lambda file: f"{file.parent.name}/{file.name}")
 def test_what_was_found_stays_mended(file: Path) -> None:
     """The target reads or refuses the input, in time."""
+    target = file.parent.name
+    if target not in READY:
+        TARGETS[target](seeds(target)[0])
+        READY.add(target)
     started = time.process_time()
-    TARGETS[file.parent.name](file.read_bytes())
+    TARGETS[target](file.read_bytes())
     assert time.process_time() - started < SECONDS
 
 

@@ -16,6 +16,8 @@ from bridge.pipeline.told import Told, entered, packed, pieces, read, stamp, tel
 
 Resource = dict[str, Any]
 
+STAYS = ("Patient", "MessageHeader", "Provenance")
+"""What is about a record as it was, and stays with it when another replaces it."""
 WHOLE = frozenset({"Consent", "QuestionnaireResponse", "MessageHeader", "Provenance"})
 """Resources that are made once: each copy is kept as it is."""
 
@@ -138,6 +140,7 @@ def _said(new: Resource, event: str, of: str, stored: Resource | None, told: Tol
 
 def _visit(merged: Resource, at: dict[str, str], said: Mapping[str, str]) -> Resource:
     """The visit with the furthest status that was not undone, and one active place: where it was last."""
+    at.pop("status", None)
     at |= said
     merged = {**merged, "status": _status({path: entered(time) for path, time in said.items()})}
     places = merged.get("location", ())
@@ -162,8 +165,9 @@ def _status(said: Mapping[str, str]) -> str:
     return max((word for word in PROGRESS if f"status {word}" in said), key=PROGRESS.__getitem__, default="unknown")
 
 
-def _person(merged: Resource, at: Mapping[str, str]) -> Resource:
+def _person(merged: Resource, at: dict[str, str]) -> Resource:
     """A Patient whose links have changed is active unless another record replaces it."""
     if not any(path.startswith("link[") for path in (*at, *pieces(merged))):
         return merged
+    at.pop("active", None)
     return {**merged, "active": not any(link.get("type") == "replaced-by" for link in merged.get("link", ()))}

@@ -18,15 +18,13 @@ from bridge.core.rows import InboxRow, Referral
 from bridge.pipeline import told as telling
 from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.check import claim
-from bridge.pipeline.merge import UNLINKS, OnFile
+from bridge.pipeline.merge import STAYS, UNLINKS, OnFile
 from bridge.pipeline.recall import Recall, call_off
 from bridge.pipeline.told import Told, home_of
 from bridge.referral.match import repointed, survivor
 from bridge.referral.state import BEFORE_WORK
 
 Resource = dict[str, Any]
-STAYS = ("Patient", "MessageHeader", "Provenance")
-"""What is about a record as it was, and stays with it."""
 
 
 @dataclass(frozen=True, slots=True)

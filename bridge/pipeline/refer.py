@@ -122,7 +122,8 @@ def _unfounded(filed: OnFile, found: Sequence[programme.Finding], work: Work, br
     """Open referrals of this discharge that nobody has begun and that its programme would not open any more."""
     visits = {one["id"] for one in filed.draft.of_type("Encounter")}
     asked = {one.programme for one in bridge.programmes if DISCHARGE in one.events}
-    wanted = {(one.row.programme, one.need) for one in found if isinstance(one, programme.Opening)}
+    wanted = {(one.row.programme, one.need) for one in found
+              if isinstance(one, programme.Opening) or (isinstance(one, programme.No) and set(one.reasons) <= programme.NOBODY)}
     waits = {one.row.programme for one in found if isinstance(one, programme.Waiting)}
     open_ = [one for one in work.referrals(filed.draft.patient) if not one.closed and one.visit in visits and one.status in BEFORE_WORK]
     doubtful = [one for one in open_ if one.programme in asked - waits and (one.programme, one.need) not in wanted]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bridge.core.draft import Draft
+from bridge.core.envelope import HL7V2
 from bridge.core.errors import Transient, Unreadable
 from bridge.core.issue import Issue
 from bridge.core.outcome import Accepted, Held, Outcome, Rejected, Retry, name
@@ -28,6 +29,8 @@ from bridge.referral.intake import Answer
 from bridge.referral.match import identify, strong_identifiers
 
 Read = Draft | Answer | Outcome
+REUSED = Issue("information", "BRG-R023", "MSH-10", "this sender used the id before for another message; both were taken",
+               "ask the sender to number messages without repeats", "informational")
 
 
 def receive(rows: Sequence[InboxRow], bridge: Bridge, answers: Mapping[str, HeldItem] | None = None) -> list[Outcome]:
@@ -98,6 +101,8 @@ def _take(row: InboxRow, read: Read, work: Work, bridge: Bridge, answer: HeldIte
         return read
     if not isinstance(referred, Referred):
         return referred
+    if row.conflict and row.envelope.content_type == HL7V2:
+        referred = replace(referred, draft=replace(referred.draft, issues=(*referred.draft.issues, REUSED)))
     referred = replace(referred, draft=check(referred.draft, bridge.profiles))
     if lost := _without_person(read, referred.draft, bridge):
         return lost

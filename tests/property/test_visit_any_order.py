@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from itertools import pairwise
 from typing import Any
 from unittest.mock import patch
 
@@ -91,7 +92,7 @@ def orders(count: int) -> st.SearchStrategy[list[list[int]]]:
         order, again, cuts = drawn
         whole = [*order, *(number % count for number in again)]
         places = sorted({0, *(place % len(whole) for place in cuts), len(whole)})
-        return [whole[start:stop] for start, stop in zip(places, places[1:], strict=False)]
+        return [whole[start:stop] for start, stop in pairwise(places)]
     return st.tuples(st.permutations(range(count)), st.lists(st.integers(0, count - 1), max_size=3),
                      st.lists(st.integers(0, 20), max_size=4)).map(cut)
 

@@ -64,11 +64,18 @@ class OnFile:
     @property
     def discharged(self) -> bool:
         """Whether the visit has been discharged by an event of its own that was not cancelled since."""
+        return any(one["status"] == "finished" and left > back for one, left, back in self._discharges())
+
+    @property
+    def kept_back(self) -> bool:
+        """Whether the visit goes on because its discharge was cancelled, and waits for the next one."""
+        return any(one["status"] != "finished" and back > left for one, left, back in self._discharges())
+
+    def _discharges(self) -> Iterator[tuple[Resource, str, str]]:
+        """Each visit with when it was discharged last, and when a discharge was cancelled last."""
         for one in self.draft.of_type("Encounter"):
             at = self.told[f"Encounter/{one['id']}"].at
-            left = at.get("did discharge", "")
-            return bool(left) and one["status"] == "finished" and entered(left) > entered(at.get("did cancel discharge", ""))
-        return False
+            yield one, entered(at.get("did discharge", "")), entered(at.get("did cancel discharge", ""))
 
 
 def on_file(draft: Draft, row: InboxRow, work: Work, home: str) -> OnFile:

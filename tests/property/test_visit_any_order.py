@@ -27,10 +27,10 @@ from tests.unit.pipeline.town import Town, adt
 
 WARD = b"4WEST^412^B^EXGENERAL"
 STAY = [
-    adt("A01", control="1", at="20261117091200", diagnoses=("I50.9",)),
+    adt("A01", control="1", at="20261117091200", diagnoses=("I50.9", "Z59.41")),
     adt("A02", control="2", at="20261118101500").replace(WARD, b"6EAST^601^A^EXGENERAL"),
     adt("A08", control="3", at="20261119080000", family="ADLER-BLUM", phone="", numbers="~E9^^^EXEPI^EPI"),
-    adt("A03", control="4", at="20261121093000", diagnoses=("I50.9", "Z59.41")),
+    adt("A03", control="4", at="20261121093000", diagnoses=("I50.9", "Z59.02")),
     # coded after the discharge, with the discharge still in it
     adt("A03", control="5", at="20261121150000", leaves="06", diagnoses=("I50.9", "Z59.41", "Z59.82")).replace(b"A03", b"A08"),
     adt("A13", control="6", at="20261121152500"),

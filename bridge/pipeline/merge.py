@@ -78,8 +78,8 @@ class OnFile:
             yield one, entered(at.get("did discharge", "")), entered(at.get("did cancel discharge", ""))
 
 
-def on_file(draft: Draft, row: InboxRow, work: Work, home: str) -> OnFile:
-    """The draft with each resource as it is to be kept; `home` is the person whom the message names."""
+def on_file(draft: Draft, row: InboxRow, work: Work, homes: Mapping[str, str]) -> OnFile:
+    """The draft with each resource as it is to be kept; `homes` are the records that its resources name, by `Type/id`."""
     of = stamp(draft, row.control_id, row.envelope.id, undoing=draft.event in UNDOING)
     kept, told = [], dict[str, Told]()
     for resource in draft.resources:
@@ -87,7 +87,7 @@ def on_file(draft: Draft, row: InboxRow, work: Work, home: str) -> OnFile:
         if resource["resourceType"] in WHOLE:
             kept.append(resource)
             continue
-        stored = work.resource(ref)
+        stored, home = work.resource(ref), homes.get(ref, draft.patient)
         gone = (*draft.cleared.get(ref, ()), *undone(resource, draft))
         before = known(ref, work) if stored else Told(home)
         merged, at = merge(resource, gone, of, draft.event, stored, before)

@@ -36,12 +36,24 @@ class Joined:
 
 
 def land(draft: Draft, work: Work) -> Draft:
-    """The draft about the survivor of its person; the Patient itself stays the record that it is."""
-    person = survivor(draft.patient, work) if draft.patient else ""
-    if person == draft.patient:
-        return draft
-    resources = tuple(one if one["resourceType"] in STAYS else repointed(one, draft.patient, person) for one in draft.resources)
-    return replace(draft, resources=resources, patient=person)
+    """The draft about the survivors of those it names; a Patient itself stays the record that it is."""
+    for record in dict.fromkeys([*([draft.patient] if draft.patient else ()), *(one["id"] for one in draft.of_type("Patient"))]):
+        person = survivor(record, work)
+        if person != record:
+            resources = tuple(one if one["resourceType"] in STAYS else repointed(one, record, person) for one in draft.resources)
+            draft = replace(draft, resources=resources, patient=person if draft.patient == record else draft.patient)
+    return draft
+
+
+def homes(draft: Draft) -> dict[str, str]:
+    """The record that each resource names, by `Type/id`: a message of two patients (A17) has things of both."""
+    found = {}
+    for one in draft.resources:
+        subject = next((one[name] for name in ("subject", "patient", "beneficiary") if isinstance(one.get(name), dict)), {})
+        kind, _, id_ = str(subject.get("reference", "")).partition("/")
+        if kind == "Patient":
+            found[f"{one['resourceType']}/{one['id']}"] = id_
+    return found
 
 
 def joins(draft: Draft) -> bool:

@@ -13,7 +13,7 @@ from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.merge import DISCHARGES, OnFile
 from bridge.pipeline.outgoing import change
 from bridge.referral import open as opening
-from bridge.referral.match import records
+from bridge.referral.match import records, survivor
 from bridge.referral.programme import Row
 
 Resource = dict[str, Any]
@@ -73,10 +73,11 @@ def at_discharge(programmes: Iterable[Row]) -> list[Row]:
 
 def died(filed: OnFile, work: Work) -> bool:
     """Whether any record of the person, or this visit's disposition, says that they died."""
-    patients = {one["id"]: one for one in filed.draft.of_type("Patient")}
-    for record in records(filed.draft.patient, work):
-        patients.setdefault(record, work.resource(f"Patient/{record}") or {})
-    if any(one.get("deceasedBoolean") is True or "deceasedDateTime" in one for one in patients.values()):
+    person, told = filed.draft.patient, {one["id"]: one for one in filed.draft.of_type("Patient")}
+    mine = {*records(person, work), *(one for one in told if survivor(one, work) == person)}
+    patients = [told.get(one) or work.resource(f"Patient/{one}") or {} for one in sorted(mine)]
+    if any(one.get("deceasedBoolean") is True or "deceasedDateTime" in one for one in patients):
         return True
-    return any(coding.get("code") == EXPIRED for one in filed.draft.of_type("Encounter") if one["status"] == "finished"
+    visits = [one for one in filed.draft.of_type("Encounter") if one["subject"]["reference"] == f"Patient/{person}"]
+    return any(coding.get("code") == EXPIRED for one in visits if one["status"] == "finished"
                for coding in one.get("hospitalization", {}).get("dischargeDisposition", {}).get("coding", ()))

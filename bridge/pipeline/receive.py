@@ -21,7 +21,7 @@ from bridge.pipeline.draft import draft_of
 from bridge.pipeline.fault import fault_issue
 from bridge.pipeline.merge import on_file
 from bridge.pipeline.outgoing import ref_of
-from bridge.pipeline.person import join, joins, land
+from bridge.pipeline.person import homes, join, joins, land
 from bridge.pipeline.question import item
 from bridge.pipeline.refer import Referred, answered, refer
 from bridge.pipeline.release import release
@@ -92,8 +92,9 @@ def _take(row: InboxRow, read: Read, work: Work, bridge: Bridge, answer: HeldIte
         found = identify(read, work, own, answer.answer if answer and answer.question_kind == "patient" else "")
         if isinstance(found, Held):
             return found
-        filed = on_file(land(found, work), row, work, found.patient)
-        joined = join(filed, row, work, bridge) if joins(found) else None
+        own_records = homes(found)
+        joined = join(on_file(found, row, work, own_records), row, work, bridge) if joins(found) else None
+        filed = on_file(land(found, work), row, work, own_records)
         referred = replace(refer(row, filed, work, bridge), told=filed.told, home=found.patient)
         if joined is not None:
             referred = replace(referred.with_recall(joined.recall), joined=True, moved=joined.moved)

@@ -81,7 +81,7 @@ def _open(row: InboxRow, filed: OnFile, work: Work, bridge: Bridge, *, dead: boo
     draft = filed.draft
     known = work.resource(f"Patient/{draft.patient}")
     background = [*([known] if known else []), *_rest_of_visit(filed, work)]
-    events = dict.fromkeys((draft.event, *((DISCHARGE,) if filed.discharged and draft.event.startswith("ADT^") else ())))
+    events = dict.fromkeys((draft.event, *((DISCHARGE,) if filed.discharged and _one_visit(draft) else ())))
     waits = at_discharge(bridge.programmes) if filed.kept_back else []
     programmes = [one for one in bridge.programmes if one not in waits]
     openings, waiting, issues = list[programme.Opening](), [], list[Issue]()
@@ -104,6 +104,11 @@ def _open(row: InboxRow, filed: OnFile, work: Work, bridge: Bridge, *, dead: boo
     sent = [queue.referral(one, by_ref, row, bridge) for one in made.referrals]
     answers = queue.findings(row, grown, hospital, bridge) if draft.event == "QuestionnaireResponse" else []
     return Referred(grown, made.referrals, (*sent, *answers), tuple(waiting)).with_recall(called)
+
+
+def _one_visit(draft: Draft) -> bool:
+    """Whether an admission message is about one visit of one person (A17 is about two)."""
+    return draft.event.startswith("ADT^") and len(draft.of_type("Encounter")) == 1
 
 
 def _rest_of_visit(filed: OnFile, work: Work) -> list[Resource]:

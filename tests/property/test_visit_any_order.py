@@ -12,16 +12,13 @@ import json
 from functools import cache
 from itertools import pairwise
 from typing import Any
-from unittest.mock import patch
 
 import structlog
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.adapters.store.ledger import SqlLedger, open_ledger
-from bridge.pipeline import receive as line
 from bridge.pipeline.receive import receive
-from tests.unit.pipeline import merging
 from tests.unit.pipeline.merging import a40
 from tests.unit.pipeline.town import Town, adt
 
@@ -71,15 +68,14 @@ def end(messages: list[bytes], batches: list[list[int]]) -> tuple[Any, Any]:
     ledger.upgrade()
     town = Town(ledger)
     ids: dict[int, str] = {}
-    with patch.object(line, "draft_of", merging.draft_of):
-        for batch in batches:
-            for number in batch:
-                before = {row.envelope.id for row in town.messages()}
-                town.put(messages[number])
-                ids.setdefault(number, next(iter({row.envelope.id for row in town.messages()} - before), ""))
-            rows = [row for number in batch for row in ledger.inbox([ids[number]])]
-            outcomes = receive(rows, town.bridge)
-            assert {type(one).__name__ for one in outcomes} == {"Accepted"}, outcomes
+    for batch in batches:
+        for number in batch:
+            before = {row.envelope.id for row in town.messages()}
+            town.put(messages[number])
+            ids.setdefault(number, next(iter({row.envelope.id for row in town.messages()} - before), ""))
+        rows = [row for number in batch for row in ledger.inbox([ids[number]])]
+        outcomes = receive(rows, town.bridge)
+        assert {type(one).__name__ for one in outcomes} == {"Accepted"}, outcomes
     found = state(ledger, town)
     ledger.close()
     structlog.reset_defaults()

@@ -8,16 +8,8 @@ import pytest
 
 from bridge.core.envelope import FHIR
 from bridge.core.outcome import Accepted
-from bridge.pipeline import receive as line
-from tests.unit.pipeline import merging
 from tests.unit.pipeline.merging import a40
 from tests.unit.pipeline.town import MRN, Town, adt, consent, screening
-
-
-@pytest.fixture(autouse=True)
-def mapped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Merges are mapped, whatever the packaged mappings say of them."""
-    monkeypatch.setattr(line, "draft_of", merging.draft_of)
 
 
 def record(town: Town, number: str) -> str:

@@ -8,17 +8,9 @@ import pytest
 
 from bridge.core.envelope import FHIR
 from bridge.core.outcome import Accepted
-from bridge.pipeline import receive as line
-from tests.unit.pipeline import merging
 from tests.unit.pipeline.town import Town, adt, consent
 
 NEED = ("I50.9", "Z59.41")
-
-
-@pytest.fixture(autouse=True)
-def mapped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Events without a mapping of their own have a stand-in."""
-    monkeypatch.setattr(line, "draft_of", merging.draft_of)
 
 
 def update(control: str = "C-8", at: str = "20261121120000", event: bytes = b"A08", **said: Any) -> bytes:

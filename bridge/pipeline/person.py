@@ -47,7 +47,7 @@ def land(draft: Draft, work: Work) -> Draft:
 
 def homes(draft: Draft) -> dict[str, str]:
     """The record that each resource names, by `Type/id`: a message of two patients (A17) has things of both."""
-    found = {}
+    found = {f"Patient/{one['id']}": one["id"] for one in draft.of_type("Patient")}
     for one in draft.resources:
         subject = next((one[name] for name in ("subject", "patient", "beneficiary") if isinstance(one.get(name), dict)), {})
         kind, _, id_ = str(subject.get("reference", "")).partition("/")

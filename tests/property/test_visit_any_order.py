@@ -107,7 +107,7 @@ def in_order(messages: tuple[bytes, ...]) -> tuple[Any, Any]:
     return end(list(messages), [[number] for number in range(len(messages))])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(orders(len(STAY)))
 @example([[8, 7, 6, 5, 4, 3, 2, 1, 0]])
 @example([[5], [3], [6], [4], [0], [8], [7], [1, 2]])
@@ -138,7 +138,7 @@ def test_a_disposition_that_was_corrected(batches: list[list[int]]) -> None:
     same(CORRECTED, batches)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(orders(len(PARTED)))
 def test_records_that_were_merged_and_parted(batches: list[list[int]]) -> None:
     """A01, A03, A40, A37: each record has its own again."""

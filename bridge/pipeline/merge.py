@@ -16,6 +16,8 @@ from bridge.pipeline.told import Told, entered, packed, pieces, read, stamp, tel
 
 Resource = dict[str, Any]
 
+STAYS = ("Patient", "MessageHeader", "Provenance")
+"""What is about a record as it was, and stays with it when another replaces it."""
 WHOLE = frozenset({"Consent", "QuestionnaireResponse", "MessageHeader", "Provenance"})
 """Resources that are made once: each copy is kept as it is."""
 
@@ -62,15 +64,22 @@ class OnFile:
     @property
     def discharged(self) -> bool:
         """Whether the visit has been discharged by an event of its own that was not cancelled since."""
+        return any(one["status"] == "finished" and left > back for one, left, back in self._discharges())
+
+    @property
+    def kept_back(self) -> bool:
+        """Whether the visit goes on because its discharge was cancelled, and waits for the next one."""
+        return any(one["status"] != "finished" and back > left for one, left, back in self._discharges())
+
+    def _discharges(self) -> Iterator[tuple[Resource, str, str]]:
+        """Each visit with when it was discharged last, and when a discharge was cancelled last."""
         for one in self.draft.of_type("Encounter"):
             at = self.told[f"Encounter/{one['id']}"].at
-            left = at.get("did discharge", "")
-            return bool(left) and one["status"] == "finished" and entered(left) > entered(at.get("did cancel discharge", ""))
-        return False
+            yield one, entered(at.get("did discharge", "")), entered(at.get("did cancel discharge", ""))
 
 
-def on_file(draft: Draft, row: InboxRow, work: Work, home: str) -> OnFile:
-    """The draft with each resource as it is to be kept; `home` is the person whom the message names."""
+def on_file(draft: Draft, row: InboxRow, work: Work, homes: Mapping[str, str]) -> OnFile:
+    """The draft with each resource as it is to be kept; `homes` are the records that its resources name, by `Type/id`."""
     of = stamp(draft, row.control_id, row.envelope.id, undoing=draft.event in UNDOING)
     kept, told = [], dict[str, Told]()
     for resource in draft.resources:
@@ -78,7 +87,7 @@ def on_file(draft: Draft, row: InboxRow, work: Work, home: str) -> OnFile:
         if resource["resourceType"] in WHOLE:
             kept.append(resource)
             continue
-        stored = work.resource(ref)
+        stored, home = work.resource(ref), homes.get(ref, draft.patient)
         gone = (*draft.cleared.get(ref, ()), *undone(resource, draft))
         before = known(ref, work) if stored else Told(home)
         merged, at = merge(resource, gone, of, draft.event, stored, before)
@@ -105,6 +114,8 @@ def merge(new: Resource, gone: tuple[str, ...], of: str, event: str, stored: Res
     """
     if stored is None:
         merged, at = new, {"": of, **dict.fromkeys((path for path in gone if path not in pieces(new)), of)} if gone else {"": of}
+    elif not gone and told is not None and told.at.keys() == {""} and _same(new, stored):  # a place, a doctor: told each time
+        return new, {"": max(of, told.at[""])}
     else:
         merged, at = tell(new, gone, of, stored, told)
     if new["resourceType"] == "Encounter":
@@ -112,6 +123,12 @@ def merge(new: Resource, gone: tuple[str, ...], of: str, event: str, stored: Res
     elif new["resourceType"] == "Patient":
         merged = _person(merged, at)
     return merged, at if stored is None else packed(at, merged)
+
+
+def _same(new: Resource, stored: Resource) -> bool:
+    """Whether both say the same, but for the number of the version."""
+    labels = {name: value for name, value in stored.get("meta", {}).items() if name != "versionId"}
+    return new.get("meta", {}) == labels and {**stored, "meta": 0} == {**new, "meta": 0}
 
 
 def undone(resource: Resource, draft: Draft) -> Iterator[str]:
@@ -138,6 +155,7 @@ def _said(new: Resource, event: str, of: str, stored: Resource | None, told: Tol
 
 def _visit(merged: Resource, at: dict[str, str], said: Mapping[str, str]) -> Resource:
     """The visit with the furthest status that was not undone, and one active place: where it was last."""
+    at.pop("status", None)
     at |= said
     merged = {**merged, "status": _status({path: entered(time) for path, time in said.items()})}
     places = merged.get("location", ())
@@ -162,8 +180,9 @@ def _status(said: Mapping[str, str]) -> str:
     return max((word for word in PROGRESS if f"status {word}" in said), key=PROGRESS.__getitem__, default="unknown")
 
 
-def _person(merged: Resource, at: Mapping[str, str]) -> Resource:
+def _person(merged: Resource, at: dict[str, str]) -> Resource:
     """A Patient whose links have changed is active unless another record replaces it."""
     if not any(path.startswith("link[") for path in (*at, *pieces(merged))):
         return merged
+    at.pop("active", None)
     return {**merged, "active": not any(link.get("type") == "replaced-by" for link in merged.get("link", ()))}

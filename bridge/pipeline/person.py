@@ -18,15 +18,13 @@ from bridge.core.rows import InboxRow, Referral
 from bridge.pipeline import told as telling
 from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.check import claim
-from bridge.pipeline.merge import UNLINKS, OnFile
+from bridge.pipeline.merge import STAYS, UNLINKS, OnFile
 from bridge.pipeline.recall import Recall, call_off
 from bridge.pipeline.told import Told, home_of
 from bridge.referral.match import repointed, survivor
 from bridge.referral.state import BEFORE_WORK
 
 Resource = dict[str, Any]
-STAYS = ("Patient", "MessageHeader", "Provenance")
-"""What is about a record as it was, and stays with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +36,24 @@ class Joined:
 
 
 def land(draft: Draft, work: Work) -> Draft:
-    """The draft about the survivor of its person; the Patient itself stays the record that it is."""
-    person = survivor(draft.patient, work) if draft.patient else ""
-    if person == draft.patient:
-        return draft
-    resources = tuple(one if one["resourceType"] in STAYS else repointed(one, draft.patient, person) for one in draft.resources)
-    return replace(draft, resources=resources, patient=person)
+    """The draft about the survivors of those it names; a Patient itself stays the record that it is."""
+    for record in dict.fromkeys([*([draft.patient] if draft.patient else ()), *(one["id"] for one in draft.of_type("Patient"))]):
+        person = survivor(record, work)
+        if person != record:
+            resources = tuple(one if one["resourceType"] in STAYS else repointed(one, record, person) for one in draft.resources)
+            draft = replace(draft, resources=resources, patient=person if draft.patient == record else draft.patient)
+    return draft
+
+
+def homes(draft: Draft) -> dict[str, str]:
+    """The record that each resource names, by `Type/id`: a message of two patients (A17) has things of both."""
+    found = {f"Patient/{one['id']}": one["id"] for one in draft.of_type("Patient")}
+    for one in draft.resources:
+        subject = next((one[name] for name in ("subject", "patient", "beneficiary") if isinstance(one.get(name), dict)), {})
+        kind, _, id_ = str(subject.get("reference", "")).partition("/")
+        if kind == "Patient":
+            found[f"{one['resourceType']}/{one['id']}"] = id_
+    return found
 
 
 def joins(draft: Draft) -> bool:

@@ -10,10 +10,11 @@ from bridge.core.issue import Issue
 from bridge.core.ports import Work
 from bridge.core.rows import InboxRow, Outgoing, Referral
 from bridge.pipeline.bridge import Bridge
-from bridge.pipeline.merge import ADMITS, CANCELS_DISCHARGE, OnFile
+from bridge.pipeline.merge import DISCHARGES, OnFile
 from bridge.pipeline.outgoing import change
 from bridge.referral import open as opening
-from bridge.referral.match import records
+from bridge.referral.match import records, survivor
+from bridge.referral.programme import Row
 
 Resource = dict[str, Any]
 EXPIRED = "exp"
@@ -58,26 +59,25 @@ def call_off(referrals: Iterable[Referral], why: str, at: str, row: InboxRow, wo
     return Recall(tuple(resources), tuple(rows), tuple(out), tuple(issues))
 
 
-def of_event(filed: OnFile, work: Work, bridge: Bridge) -> list[Referral]:
-    """The referrals that a cancel takes back: a discharge's, those of the visit but what its admission opened or a form did;
-    an admission's, all of the visit."""
-    visits = {one["id"] for one in filed.draft.of_type("Encounter")}
-    found = [one for one in work.referrals(filed.draft.patient) if one.visit in visits]
-    return of_discharge(found, bridge) if filed.draft.event in CANCELS_DISCHARGE else found
+def of_visit(filed: OnFile, work: Work, programmes: Iterable[Row]) -> list[Referral]:
+    """The referrals of this visit under these programmes."""
+    visits, names = {one["id"] for one in filed.draft.of_type("Encounter")}, {one.programme for one in programmes}
+    return [one for one in work.referrals(filed.draft.patient) if one.visit in visits and one.programme in names]
 
 
-def of_discharge(referrals: list[Referral], bridge: Bridge) -> list[Referral]:
-    """Those that stand and fall with a discharge."""
-    events = {one.envelope.id: one.event for one in bridge.ledger.inbox(sorted({one.opened_by for one in referrals}))}
-    return [one for one in referrals if events.get(one.opened_by, "").startswith("ADT^") and events[one.opened_by] not in ADMITS]
+def at_discharge(programmes: Iterable[Row]) -> list[Row]:
+    """The programmes that look at a discharge. What they opened for a visit stands and falls with it, whichever message
+    opened it: while a cancelled discharge keeps the person back they open nothing."""
+    return [one for one in programmes if DISCHARGES.intersection(one.events)]
 
 
 def died(filed: OnFile, work: Work) -> bool:
     """Whether any record of the person, or this visit's disposition, says that they died."""
-    patients = {one["id"]: one for one in filed.draft.of_type("Patient")}
-    for record in records(filed.draft.patient, work):
-        patients.setdefault(record, work.resource(f"Patient/{record}") or {})
-    if any(one.get("deceasedBoolean") is True or "deceasedDateTime" in one for one in patients.values()):
+    person, told = filed.draft.patient, {one["id"]: one for one in filed.draft.of_type("Patient")}
+    mine = {*records(person, work), *(one for one in told if survivor(one, work) == person)}
+    patients = [told.get(one) or work.resource(f"Patient/{one}") or {} for one in sorted(mine)]
+    if any(one.get("deceasedBoolean") is True or "deceasedDateTime" in one for one in patients):
         return True
-    return any(coding.get("code") == EXPIRED for one in filed.draft.of_type("Encounter") if one["status"] == "finished"
+    visits = [one for one in filed.draft.of_type("Encounter") if one["subject"]["reference"] == f"Patient/{person}"]
+    return any(coding.get("code") == EXPIRED for one in visits if one["status"] == "finished"
                for coding in one.get("hospitalization", {}).get("dischargeDisposition", {}).get("coding", ()))

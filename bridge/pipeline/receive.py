@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bridge.core.draft import Draft
+from bridge.core.envelope import HL7V2
 from bridge.core.errors import Transient, Unreadable
 from bridge.core.issue import Issue
 from bridge.core.outcome import Accepted, Held, Outcome, Rejected, Retry, name
@@ -20,7 +21,7 @@ from bridge.pipeline.draft import draft_of
 from bridge.pipeline.fault import fault_issue
 from bridge.pipeline.merge import on_file
 from bridge.pipeline.outgoing import ref_of
-from bridge.pipeline.person import join, joins, land
+from bridge.pipeline.person import homes, join, joins, land
 from bridge.pipeline.question import item
 from bridge.pipeline.refer import Referred, answered, refer
 from bridge.pipeline.release import release
@@ -28,6 +29,8 @@ from bridge.referral.intake import Answer
 from bridge.referral.match import identify, strong_identifiers
 
 Read = Draft | Answer | Outcome
+REUSED = Issue("information", "BRG-R023", "MSH-10", "this sender used the id before for another message; both were taken",
+               "ask the sender to number messages without repeats", "informational")
 
 
 def receive(rows: Sequence[InboxRow], bridge: Bridge, answers: Mapping[str, HeldItem] | None = None) -> list[Outcome]:
@@ -89,8 +92,9 @@ def _take(row: InboxRow, read: Read, work: Work, bridge: Bridge, answer: HeldIte
         found = identify(read, work, own, answer.answer if answer and answer.question_kind == "patient" else "")
         if isinstance(found, Held):
             return found
-        filed = on_file(land(found, work), row, work, found.patient)
-        joined = join(filed, row, work, bridge) if joins(found) else None
+        own_records = homes(found)
+        joined = join(on_file(found, row, work, own_records), row, work, bridge) if joins(found) else None
+        filed = on_file(land(found, work), row, work, own_records)
         referred = replace(refer(row, filed, work, bridge), told=filed.told, home=found.patient)
         if joined is not None:
             referred = replace(referred.with_recall(joined.recall), joined=True, moved=joined.moved)
@@ -98,6 +102,8 @@ def _take(row: InboxRow, read: Read, work: Work, bridge: Bridge, answer: HeldIte
         return read
     if not isinstance(referred, Referred):
         return referred
+    if row.conflict and row.envelope.content_type == HL7V2:
+        referred = replace(referred, draft=replace(referred.draft, issues=(*referred.draft.issues, REUSED)))
     referred = replace(referred, draft=check(referred.draft, bridge.profiles))
     if lost := _without_person(read, referred.draft, bridge):
         return lost

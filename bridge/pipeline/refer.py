@@ -15,7 +15,7 @@ from bridge.pipeline import outgoing as queue
 from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.merge import CANCELS_DISCHARGE, CANCELS_VISIT, OnFile
 from bridge.pipeline.outgoing import outputs, parties, ref_of
-from bridge.pipeline.recall import Recall, call_off, died, of_discharge, of_event
+from bridge.pipeline.recall import Recall, at_discharge, call_off, died, of_visit
 from bridge.pipeline.told import Told, home_of
 from bridge.referral import open as opening
 from bridge.referral import programme, respond
@@ -69,7 +69,9 @@ def refer(row: InboxRow, filed: OnFile, work: Work, bridge: Bridge) -> Referred:
         note = Issue("information", "BRG-R020", "MSH-11", "a test or training message opens no referral", kind="informational")
         return Referred(replace(draft, issues=(*draft.issues, note)))
     if draft.event in CANCELS:
-        return nothing.with_recall(_off(of_event(filed, work, bridge), draft.event, draft, row, work, bridge)) if filed.stands else nothing
+        programmes = at_discharge(bridge.programmes) if draft.event in CANCELS_DISCHARGE else bridge.programmes
+        fallen = of_visit(filed, work, programmes) if filed.stands else []
+        return nothing.with_recall(_off(fallen, draft.event, draft, row, work, bridge))
     dead = died(filed, work)
     referred = _open(row, filed, work, bridge, dead=dead) if filed.stands else nothing
     return referred.with_recall(_off(work.referrals(draft.patient), "death", draft, row, work, bridge)) if dead else referred
@@ -79,12 +81,14 @@ def _open(row: InboxRow, filed: OnFile, work: Work, bridge: Bridge, *, dead: boo
     draft = filed.draft
     known = work.resource(f"Patient/{draft.patient}")
     background = [*([known] if known else []), *_rest_of_visit(filed, work)]
-    events = dict.fromkeys((draft.event, *((DISCHARGE,) if filed.discharged and draft.event.startswith("ADT^") else ())))
+    events = dict.fromkeys((draft.event, *((DISCHARGE,) if filed.discharged and _one_visit(draft) else ())))
+    waits = at_discharge(bridge.programmes) if filed.kept_back else []
+    programmes = [one for one in bridge.programmes if one not in waits]
     openings, waiting, issues = list[programme.Opening](), [], list[Issue]()
     called = Recall()
     for event in events:
         found = programme.evaluate_all(
-            _asked(draft, event), bridge.programmes, tuple(bridge.partners.values()), draft.questions, bridge.clock().isoformat(),
+            _asked(draft, event), programmes, tuple(bridge.partners.values()), draft.questions, bridge.clock().isoformat(),
             background=background)
         openings += [one for one in found if isinstance(one, programme.Opening)]
         waiting += [(one.row.programme, one.question) for one in found if isinstance(one, programme.Waiting)]
@@ -100,6 +104,11 @@ def _open(row: InboxRow, filed: OnFile, work: Work, bridge: Bridge, *, dead: boo
     sent = [queue.referral(one, by_ref, row, bridge) for one in made.referrals]
     answers = queue.findings(row, grown, hospital, bridge) if draft.event == "QuestionnaireResponse" else []
     return Referred(grown, made.referrals, (*sent, *answers), tuple(waiting)).with_recall(called)
+
+
+def _one_visit(draft: Draft) -> bool:
+    """Whether an admission message is about one visit of one person (A17 is about two)."""
+    return draft.event.startswith("ADT^") and len(draft.of_type("Encounter")) == 1
 
 
 def _rest_of_visit(filed: OnFile, work: Work) -> list[Resource]:
@@ -120,13 +129,11 @@ def _asked(draft: Draft, event: str) -> Draft:
 
 def _unfounded(filed: OnFile, found: Sequence[programme.Finding], work: Work, bridge: Bridge) -> list[Referral]:
     """Open referrals of this discharge that nobody has begun and that its programme would not open any more."""
-    visits = {one["id"] for one in filed.draft.of_type("Encounter")}
-    asked = {one.programme for one in bridge.programmes if DISCHARGE in one.events}
-    wanted = {(one.row.programme, one.need) for one in found if isinstance(one, programme.Opening)}
+    wanted = {(one.row.programme, one.need) for one in found
+              if isinstance(one, programme.Opening) or (isinstance(one, programme.No) and set(one.reasons) <= programme.NOBODY)}
     waits = {one.row.programme for one in found if isinstance(one, programme.Waiting)}
-    open_ = [one for one in work.referrals(filed.draft.patient) if not one.closed and one.visit in visits and one.status in BEFORE_WORK]
-    doubtful = [one for one in open_ if one.programme in asked - waits and (one.programme, one.need) not in wanted]
-    return of_discharge(doubtful, bridge) if doubtful else []
+    return [one for one in of_visit(filed, work, at_discharge(bridge.programmes))
+            if one.status in BEFORE_WORK and one.programme not in waits and (one.programme, one.need) not in wanted]
 
 
 def _not_referred(found: programme.No) -> Issue:

@@ -17,6 +17,7 @@ from bridge.core.decision import Decision
 from bridge.core.ports import Work
 from bridge.core.rows import DecisionRow, InboxRow, Outgoing
 from bridge.pipeline.bridge import Bridge
+from bridge.pipeline.merge import STAYS
 from bridge.pipeline.outgoing import outputs, ref_of
 from bridge.pipeline.question import item
 from bridge.pipeline.refer import Referred
@@ -64,8 +65,8 @@ def _put(resource: Resource, row: InboxRow, referred: Referred, work: Work) -> i
     """Store a resource under the person whom it is about now, with what is remembered of who said it."""
     draft, ref = referred.draft, ref_of(resource)
     told = referred.told.get(ref)
-    if resource["resourceType"] == "Patient":
-        person = resource["id"]
+    if resource["resourceType"] in STAYS:
+        person = resource["id"] if resource["resourceType"] == "Patient" else referred.home or draft.patient
     else:
         person = survivor(told.home, work) if told and told.home else draft.patient
     if told is None and not work.told(ref):

@@ -195,7 +195,7 @@ def tell(new: Resource, gone: Iterable[str], of: str, stored: Resource | None, t
 def packed(at: Mapping[str, str], resource: Resource) -> dict[str, str]:
     """The times with the most usual one of what is there named once."""
     here = pieces(resource)
-    usual = Counter(at[path] for path in here if path in at).most_common(1)
-    common = usual[0][0] if usual else ""
+    usual = Counter(at[path] for path in here if path in at)
+    common = max(usual, key=lambda time: (usual[time], time), default="")
     kept = {path: time for path, time in at.items() if path not in here or time != common}
     return {"": common, **kept}

@@ -112,6 +112,8 @@ class No:
 
 
 Finding = Opening | Waiting | No
+NOBODY = frozenset({"outside-area", "area-unknown", "no-partner"})
+"""Reasons that say nothing about the person's need: nobody was found to take it on."""
 
 
 def evaluate(

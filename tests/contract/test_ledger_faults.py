@@ -250,14 +250,31 @@ def test_an_older_schema_is_brought_up_step_by_step(shared: tuple[SqlLedger, str
     """Missing steps run once, in order; one that fails leaves the version before it; a new ledger runs none of them."""
     ledger, _ = shared
     store(ledger, "a")
-    steps = [migration.Step(number, f"step {number}", _column(number)) for number in (2, 3)]
-    broken = migration.Step(4, "step 4", lambda connection: connection.exec_driver_sql("ALTER TABLE nowhere ADD COLUMN x TEXT"))
+    steps = [migration.Step(number, f"step {number}", _column(number)) for number in (NEXT, NEXT + 1)]
+    broken = migration.Step(NEXT + 2, "broken", lambda connection: connection.exec_driver_sql("ALTER TABLE nowhere ADD COLUMN x TEXT"))
     monkeypatch.setattr(migration, "STEPS", (*migration.STEPS, *steps, broken))
     with pytest.raises(BridgeError):
         ledger.upgrade()
     monkeypatch.setattr(migration, "STEPS", migration.STEPS[:-1])
-    assert ledger.upgrade() == ["2 step 2", "3 step 3"]
+    assert ledger.upgrade() == [f"{number} step {number}" for number in (NEXT, NEXT + 1)]
     assert (ledger.upgrade(), len(ledger.find())) == ([], 1)
+
+
+NEXT = migration.STEPS[-1].number + 1
+
+
+def test_a_ledger_without_the_origin_of_its_elements_is_brought_up(shared: tuple[SqlLedger, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resource of a schema before `told` is there after the step, with nothing remembered of who told it."""
+    ledger, _ = shared
+    with ledger.work() as work:
+        work.put(patient("p1"), "p1", "m-a", "")
+    with ledger._connections.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE resources DROP COLUMN told")
+        connection.exec_driver_sql("DELETE FROM schema_version WHERE version > 1")
+    assert ledger.upgrade() == ["2 remember which message each element of a resource is from"]
+    with ledger.work() as work:
+        assert work.resource("Patient/p1") is not None
+        assert work.told("Patient/p1") == ""
 
 
 def _column(number: int):
@@ -268,9 +285,9 @@ def test_a_newer_schema_is_refused(shared: tuple[SqlLedger, str], monkeypatch: p
     """A ledger that a newer program has upgraded is not opened by an older one, nor upgraded."""
     ledger, url = shared
     with monkeypatch.context() as newer:
-        newer.setattr(migration, "STEPS", (*migration.STEPS, migration.Step(2, "step 2", _column(2))))
+        newer.setattr(migration, "STEPS", (*migration.STEPS, migration.Step(NEXT, "step", _column(NEXT))))
         ledger.upgrade()
-    with pytest.raises(SettingsError, match="version 2, this program knows 1"):
+    with pytest.raises(SettingsError, match=f"version {NEXT}, this program knows {NEXT - 1}"):
         open_ledger(url)
     with pytest.raises(SettingsError, match="newer sdoh-bridge"):
         ledger.upgrade()

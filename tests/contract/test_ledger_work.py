@@ -92,6 +92,19 @@ def test_an_event_time_only_moves_on(ledger: SqlLedger) -> None:
         assert work.event_time("Task/t") == T1
 
 
+def test_what_is_remembered_of_a_resource_stays_until_it_is_replaced(ledger: SqlLedger) -> None:
+    """`told` is kept with the newest version; a put without one leaves it, and one alone is no new version."""
+    for status, told, expected in (("a", "1", "1"), ("a", "", "1"), ("a", "2", "2"), ("b", "", "2"), ("c", "3", "3")):
+        with ledger.work() as work:
+            work.put(resource("Task", "t", status=status), "p1", "m-1", T1, told)
+            assert work.told("Task/t") == expected
+        with ledger.work(alone=True) as work:
+            assert work.told("Task/t") == expected
+    with ledger.work() as work:
+        assert work.resource("Task/t")["meta"]["versionId"] == "3"
+        assert work.told("Task/nobody") == ""
+
+
 def test_what_cannot_be_stored_is_refused_at_the_call(ledger: SqlLedger) -> None:
     """A resource that is no JSON or has no id raises ValueError there, quoting nothing, and the work goes on."""
     bad = [{"id": "x"}, {"resourceType": "Task"}, resource("Task", ""), resource("Task", "x", v=object()),

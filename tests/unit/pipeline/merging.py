@@ -1,46 +1,12 @@
-"""Messages that merge records and part them (A40, A37), for tests: what a mapping makes of them, made by hand.
-
-The shape is that of hl7v2.md a8: the survivor replaces, the retired record is inactive and replaced-by.
-"""
+"""Messages that merge two records (A40) and part them (A37), for tests."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from bridge.core.draft import Draft
-from bridge.core.envelope import Envelope
-from bridge.pipeline import draft as line
-from bridge.pipeline.bridge import Bridge
-from tests.unit.pipeline.town import MRN
-
-true = line.draft_of
-
 
 def a40(survivor: str = "GH9", retired: str = "GH1001", control: str = "M-1", at: str = "20261122090000", event: str = "A40") -> bytes:
-    """PID-3 survives and MRG-1 is retired; with A37 both are named and no longer one."""
+    """PID-3 survives and MRG-1 is retired; A37 names both and says that they are not one."""
+    person = "ADLER^ROSE^M^^^^L||19480214|F|||12 ELM ST^^DAYTON^OH^45402^USA^H^^MONTGOMERY||^PRN^PH^^1^937^5550101"
+    other = f"PID|2||{retired}^^^EXGENERALMRN^MRN||ADLER^ROSE^^^^^L||19480214|F" if event == "A37" else f"MRG|{retired}^^^EXGENERALMRN^MRN"
     return "\r".join([
         f"MSH|^~\\&|EPICADT|EXGENERAL|SDOHBRIDGE|HUB|{at}-0500||ADT^{event}|{control}|P|2.5.1|||AL|NE||UNICODE UTF-8",
-        f"EVN|{event}|{at}-0500||||{at}-0500",
-        f"PID|1||{survivor}^^^EXGENERALMRN^MRN||ADLER^ROSE^M^^^^L||19480214|F",
-        f"MRG|{retired}^^^EXGENERALMRN^MRN", ""]).encode()
-
-
-def draft_of(envelope: Envelope, bridge: Bridge) -> Any:
-    """As the line's own, but for merges."""
-    if b"\rMRG|" not in envelope.body:
-        return true(envelope, bridge)
-    lines = {line[:3]: line.split("|") for line in envelope.body.decode().split("\r") if line}
-    at = lines["EVN"][2]
-    moment = f"{at[:4]}-{at[4:6]}-{at[6:8]}T{at[8:10]}:{at[10:12]}:{at[12:14]}-05:00"
-    one, other = (bridge.ids.uuid("Patient", f"{MRN}|{lines[name][field].split('^')[0]}") for name, field in (("PID", 3), ("MRG", 1)))
-    number = {"system": MRN, "type": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR"}]}}
-    new, old = ({**number, "value": lines[name][field].split("^")[0]} for name, field in (("PID", 3), ("MRG", 1)))
-    apart = lines["EVN"][1] == "A37"
-    survivor = {
-        "resourceType": "Patient", "id": one, "identifier": [new], "name": [{"use": "official", "family": "ADLER", "given": ["ROSE", "M"]}],
-        "gender": "female", "birthDate": "1948-02-14",
-        **({} if apart else {"identifier": [new, {**old, "use": "old"}], "link": [{"other": {"reference": f"Patient/{other}"}, "type": "replaces"}]})}
-    retired = {
-        "resourceType": "Patient", "id": other, "identifier": [old],
-        **({} if apart else {"active": False, "link": [{"other": {"reference": f"Patient/{one}"}, "type": "replaced-by"}]})}
-    return Draft((survivor, retired), f"ADT^{lines['EVN'][1]}", moment, "merge", "", one)
+        f"EVN|{event}|{at}-0500||||{at}-0500", f"PID|1||{survivor}^^^EXGENERALMRN^MRN||{person}", other, ""]).encode()

@@ -125,3 +125,22 @@ def test_a_corrected_result_is_the_same_observation() -> None:
     assert one.of_type("Observation")[0]["id"] == other.of_type("Observation")[0]["id"]
     assert other.of_type("Observation")[0]["status"] == "corrected"
     assert one.of_type("DiagnosticReport")[0]["id"] == other.of_type("DiagnosticReport")[0]["id"]
+
+
+def test_nothing_of_one_patient_is_given_to_another() -> None:
+    """Of several patients in one message each has the own visit, orders, specimens, reports and results, and no other's."""
+    found = draft(MSH, "PID|1||E1^^^EAST^MR||DOE^JO", "PV1|1|I|||||||||||||||||V1", "OBR|1|P-1|F-1|24320-4^Panel^LN" + FINAL,
+                  "OBX|1|NM|2345-7^Glucose^LN||5||||||F", "SPM|1|S1||BLD",
+                  "PID|2||E2^^^EAST^MR||ROE^RAY", "PV1|1|I|||||||||||||||||V2", "OBX|1|NM|3141-9^Weight^LN||70|kg|||||F",
+                  "OBR|1|P-2|F-2|24320-4^Panel^LN" + FINAL, "OBX|1|NM|2345-7^Glucose^LN||9||||||F", "SPM|1|S2||BLD")
+    first, second = found.of_type("Patient")
+    assert [one["name"][0]["family"] for one in (first, second)] == ["DOE", "ROE"]
+    visits = {refs(one["subject"])[0]: named(one) for one in found.of_type("Encounter")}
+    owners = {one["valueQuantity"]["value"]: refs(one["subject"])[0] for one in found.of_type("Observation")}
+    assert owners == {5: named(first), 70: named(second), 9: named(second)}
+    for one in (*found.of_type("Observation"), *found.of_type("DiagnosticReport"), *found.of_type("ServiceRequest")):
+        assert refs(one["encounter"]) == [visits[refs(one["subject"])[0]]]
+    whose = {named(one): refs(one["subject"])[0] for one in found.resources if "subject" in one}
+    for report in found.of_type("DiagnosticReport"):
+        assert {whose[ref] for ref in refs(report["result"] + report["basedOn"] + report["specimen"])} == {refs(report["subject"])[0]}
+    assert [len(report["result"]) for report in found.of_type("DiagnosticReport")] == [1, 1]

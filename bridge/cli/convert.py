@@ -73,11 +73,15 @@ def convert(file: BinaryIO, feed: str, bridge: Bridge) -> Iterator[Converted]:
 
 
 def one(kind: str, part: bytes, feed: str, bridge: Bridge) -> Converted:
-    """One message as a Bundle: `message` when it has a MessageHeader, else `collection`."""
+    """One message as a Bundle: `message` when it has a MessageHeader, else `collection`.
+
+    MSH-7 is its timestamp and MSH-10, in the system of the source, its identifier (HL7 v2-to-FHIR 1.0.0, MSH).
+    """
     from bridge.core.draft import Draft
-    from bridge.core.envelope import Envelope
+    from bridge.core.envelope import HL7V2, Envelope
     from bridge.core.outcome import Rejected
     from bridge.fhir import bundle
+    from bridge.hl7v2 import peek
     from bridge.pipeline.check import check
     from bridge.pipeline.draft import draft_of
     from bridge.pipeline.fault import fault_issue
@@ -96,7 +100,13 @@ def one(kind: str, part: bytes, feed: str, bridge: Bridge) -> Converted:
     headers = draft.of_type("MessageHeader")
     stamp = {"timestamp": draft.event_time} if "T" in draft.event_time else {}
     if headers:
-        return Converted(bundle.message(headers[0], draft.resources, base=bridge.fhir_base, **stamp), draft.issues)
+        if sent := headers[0].get("meta", {}).get("lastUpdated"):
+            stamp = {"timestamp": sent}
+        made_bundle = bundle.message(headers[0], draft.resources, base=bridge.fhir_base, **stamp)
+        if kind == HL7V2 and (number := peek.peek(part).control_id):
+            source = headers[0]["source"].get("endpoint")
+            made_bundle["identifier"] = {**({"system": source} if source else {}), "value": number}
+        return Converted(made_bundle, draft.issues)
     return Converted(bundle.collection(draft.resources, base=bridge.fhir_base, **stamp), draft.issues)
 
 

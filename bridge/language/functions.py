@@ -365,6 +365,13 @@ def _with_use(compiler: Compiler, tree: Call, context: Context) -> Term:
     return Term(lambda scope: [{**made, "use": use} for made in read(scope)], FHIR, type_, True, term.label)
 
 
+def _codings(compiler: Compiler, tree: Call, context: Context) -> Term:
+    """Every coding of a coded value: the alternate ones too."""
+    term = _of(compiler, tree, context)
+    read = convert.convert(compiler, term, Target(("CodeableConcept",), "codings()"), tree)
+    return Term(lambda scope: [coding for made in read(scope) for coding in made.get("coding", ())], FHIR, "Coding", True, term.label)
+
+
 def _code(compiler: Compiler, tree: Call, context: Context) -> Term:
     """A Coding of each code; an empty system or code gives none."""
     reads = [compiler.texts(argument, context) for argument in tree.arguments]
@@ -413,6 +420,7 @@ METHODS: dict[str, Function] = _table(iter([
              "Behind map: an unmapped code holds the message until somebody answers.", translate.natural, 0, 0, _map_push),
     Function("or_default", "map", "'target'", "same",
              "Behind map: this target when nothing came of the code.", translate.natural, 1, 1, _map_push),
+    Function("codings", "coded value", "", "Coding, several", "All its codings, the alternate ones too.", _codings),
     Function("or_use", "telephone numbers", "'use'", "contact points",
              "As contact points; those whose sender names no use (XTN.2) get this one.", _or_use, 1, 1),
     Function("with_use", "identifier, name, address or telephone number", "'use'", "as FHIR has it",

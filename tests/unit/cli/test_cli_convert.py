@@ -32,6 +32,14 @@ def test_each_message_becomes_a_bundle_on_a_line_of_its_own(call: Call, tmp_path
     assert [json.loads(line)["type"] for line in done.out.splitlines()] == ["message", "message"]
 
 
+def test_a_bundle_has_the_time_and_number_of_its_message(call: Call, tmp_path: Path) -> None:
+    """Bundle.timestamp is MSH-7 and Bundle.identifier MSH-10 in the system of the source (HL7 v2-to-FHIR 1.0.0, MSH)."""
+    made = json.loads(call("convert", file(tmp_path, "one.hl7", OTHER)).out)
+    header = made["entry"][0]["resource"]
+    assert made["identifier"] == {"system": header["source"]["endpoint"], "value": "C-2"}
+    assert made["timestamp"] == header["meta"]["lastUpdated"]
+
+
 def test_files_are_named_after_the_file_they_come_from(call: Call, tmp_path: Path) -> None:
     """--out writes NAME.json and NAME.issues.json, NAME.2.json and NAME.2.issues.json for the second message."""
     out = tmp_path / "out"

@@ -34,6 +34,7 @@ CODES = {
     "BRG-P018": ("business-rule", "a rule of Bundles or contained resources does not hold"),
     "BRG-P019": ("not-found", "a relative reference that the Bundle does not resolve"),
     "BRG-P020": ("invalid", "a claimed profile is for another resource type"),
+    "BRG-P022": ("code-invalid", "a code of another SDOH category than the resource has"),
     "BRG-P021": ("business-rule", "a reference to a resource that does not meet the profile asked for"),
 }
 """Stable issue codes of this folder: the kind (http://hl7.org/fhir/issue-type) and what each means."""

@@ -48,21 +48,20 @@ class Target:
         """Raise Leads where the reference goes wrong."""
         if not isinstance(text, str):
             return  # the schema itself objects
-        entries = HERE.entries
-        if text[:1] == "#":
-            target = HERE.contained.get(text)
-        elif entries is None:
-            return
-        else:
-            target = entries.get(text) or entries.get(text.partition("/_history/")[0])
+        here = HERE
+        entries = here.entries
+        target = entries.get(text) if entries is not None else None
         if target is None:
-            _astray(text)
-            return
+            if entries is None and text[:1] != "#":
+                return  # nothing is known of what is elsewhere
+            target = here.contained.get(text) or (entries or {}).get(text.partition("/_history/")[0])
+            if target is None:
+                _astray(text)
+                return
         kind = target.get("resourceType", "")
         if self.types and kind not in self.types:
             raise Leads("BRG-P010", kind)
-        asked = self.profiles.get(kind)
-        if asked and not any([HERE.fits(target, kind, url) for url in asked]):
+        if self.profiles and (asked := self.profiles.get(kind)) and not any([here.fits(target, kind, url) for url in asked]):
             raise Leads("BRG-P021", kind)
 
 

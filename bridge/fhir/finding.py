@@ -180,6 +180,7 @@ NOTED: dict[str, Callable[[Note, ValidationError, frozenset[str]], Said]] = {
     "extension": _extension,
     "counted": _counted,
     "binding": _binding,
+    "type": lambda note, error, known: [("BRG-P010", "^", f"a reference of another type, allowed: {', '.join(note['type'])}")],
     "system": lambda note, error, known: [("BRG-P007", "", "the code system does not have this code")],
     "fixed": lambda note, error, known: [("BRG-P008", "", "another value is fixed here")],
     "regex": lambda note, error, known: [("BRG-P005", "", "the text does not have the form that the profile asks for")],

@@ -7,7 +7,7 @@ is judged by the text of its references and never comes here.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 Resource = dict[str, Any]
@@ -21,7 +21,7 @@ class Here(threading.local):
     entries: Mapping[str, Resource] | None = None
     """By every address that an entry answers to; None outside a Bundle."""
     contained: Mapping[str, Resource] = {}
-    fits: Fits = staticmethod(lambda resource, kind, url: True)  # type: ignore[assignment]
+    fits: Fits = staticmethod(lambda resource, kind, url: True)
 
 
 HERE = Here()
@@ -86,3 +86,14 @@ def within(schema: Any) -> Any:
     if isinstance(schema, list):
         return [within(value) for value in schema]
     return schema
+
+
+def asked(schema: Any) -> Iterator[str]:
+    """The resource types for which the schema asks targets to meet a profile."""
+    if isinstance(schema, dict):
+        yield from schema.get("targets", {}).get("profiles", ()) if "x" in schema else ()
+        for value in schema.values():
+            yield from asked(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from asked(value)

@@ -70,6 +70,9 @@ def findings(error: ValidationError, schema: Mapping[str, Any], root: str, known
     """The issues that one validation error stands for; `root` is where the resource is, `known` the R4 resource types."""
     if error.kind.name == "targets":
         return [_astray(error, root)]
+    if error.kind.name == "domain":
+        says = "the code belongs to another SDOH category than the resource has"
+        return [issue("BRG-P022", f"{root}.{error.message}", says, "SDOH Clinical Care, additional bindings", severity="warning")]
     nodes = _nodes(schema, error.evaluation_path)
     hint = next((node["x"]["profile"] for node, _ in nodes if "profile" in node.get("x", {})), "R4 4.0.1")
     for node, depth in nodes:

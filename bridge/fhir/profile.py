@@ -16,6 +16,7 @@ from jsonschema_rs import Draft202012Validator, RegexOptions
 from bridge.core.issue import Issue
 from bridge.fhir.bundle import addresses, broken_rules
 from bridge.fhir.definition import Profile, read
+from bridge.fhir.domain import Domain
 from bridge.fhir.elements import Elements
 from bridge.fhir.fhirpath import compiled
 from bridge.fhir.finding import findings, issue
@@ -239,7 +240,7 @@ class Profiles:
             schema = self._base.schema(kind)
             chain = [{"allOf": [each.overlay], "x": {"profile": each.name}} for each in self._lineage(url)]
             schema |= {"allOf": chain} if chain else {}
-            keywords: dict[str, type] = {"fhirpath": Expression}
+            keywords: dict[str, type] = {"fhirpath": Expression, "domain": Domain}
             if together:
                 schema, keywords = within(schema), {**keywords, "targets": Target}
             ready = Draft202012Validator(schema, pattern_options=RegexOptions(), keywords=keywords), schema

@@ -202,3 +202,41 @@ def test_wrong_profile_files_are_refused(text: str, says: str, tmp_path: Path) -
     (tmp_path / "wrong.yaml").write_text(f"profile: wrong\nurl: http://x.example/wrong\ntype: Location\n{text}\n")
     with pytest.raises(SettingsError, match=says):
         Profiles.load(tmp_path)
+
+
+FOOD, HOMELESS, LOST = "733423003", "32911000", "999999999"
+
+
+@pytest.mark.parametrize(
+    ("categories", "code", "found"),
+    [
+        (["food-insecurity"], FOOD, []),
+        (["homelessness"], FOOD, [("warning", "BRG-P022", "Condition.code")]),
+        (["homelessness", "food-insecurity"], FOOD, []),
+        (["homelessness"], LOST, []),
+        (["sdoh-category-unspecified"], FOOD, []),
+        ([], HOMELESS, []),
+    ],
+)
+def test_the_category_binds_the_code(categories: list[str], code: str, found: list[tuple[str, str, str]], ours: Any, profiles: Profiles) -> None:
+    """A code that is known to belong to other SDOH categories only is a warning; what is not known is not judged."""
+    made = ours.good("SDOHCC-Condition")
+    kept = [each for each in made["category"] if each["coding"][0]["system"] != T]
+    made = made | {"category": kept + [concept(T, each) for each in categories], "code": concept("http://snomed.info/sct", code)}
+    assert [(each.severity, each.code, each.where) for each in profiles.check(made)] == found
+
+
+def test_published_sets_by_category_are_those_of_the_guide(shared: Path) -> None:
+    """Every category that we list members for has a value set of its own in the published Condition."""
+    import csv
+    import json
+    import tarfile
+
+    with tarfile.open(shared / "fhir-definitions" / "sdohcc-3.0.0.tgz") as archive:
+        file = next(each for each in archive if each.name.endswith("StructureDefinition-SDOHCC-Condition.json"))
+        content = archive.extractfile(file)
+        published = json.dumps(json.load(content)) if content else ""
+    lines = (Path(__file__).parents[3] / "profiles/sdohcc/domains.csv").read_text().splitlines()
+    rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    assert len(rows) > 80
+    assert all(f'"valueId": "{row["category"]}"' in published for row in rows if row["of"] == "Condition")

@@ -1,4 +1,4 @@
-"""Resources of SDOH Clinical Care 3.0.0 in the form of 2.2 or 2.3, and back; what differs is data (`profiles/releases.yaml`).
+"""Resources of SDOH Clinical Care 3.0.0 in the form of 2.2 or 2.3, and back; what differs is data (`profiles/releases/sdohcc.yaml`).
 
 A resource that comes back is the one that went, but for what `lost` names.
 """
@@ -22,7 +22,7 @@ UNSPECIFIED = "sdoh-category-unspecified"
 @cache
 def facts() -> dict[str, Any]:
     """The file, read once."""
-    content: dict[str, Any] = yaml.safe_load(files("profiles").joinpath("releases.yaml").read_bytes())
+    content: dict[str, Any] = yaml.safe_load(files("profiles").joinpath("releases", "sdohcc.yaml").read_bytes())
     return content
 
 

@@ -87,6 +87,7 @@ class PartnerRow(Section):
     clearances: tuple[str, ...] = ()
     identifiers: tuple[str, ...] = ()
     formats: tuple[Literal["fhir", "hl7v2"], ...] = ("fhir",)
+    sdohcc: Literal["2.2", "2.3", "3.0"] = "3.0"
     connector: str = "folder"
     options: dict[str, Any] = Field(default_factory=dict)
 

@@ -87,25 +87,30 @@ def addresses(entries: list[Resource]) -> dict[str, Resource]:
 def broken_rules(bundle: Resource, entries: list[Resource]) -> Iterator[Issue]:
     """R4 bundle.html: bdl-3, bdl-7, bdl-8, bdl-11, bdl-12, and a fullUrl that agrees with its resource."""
     kind = bundle.get("type") if isinstance(bundle, dict) else None
+    requested = kind in ("batch", "transaction", "history")
     seen: set[tuple[str, str]] = set()
     for index, entry in enumerate(entries):
-        at = f"Bundle.entry[{index}]"
+        if requested and "request" not in entry:
+            yield _broken(index, "", "bdl-3: an entry of a batch, transaction or history has a request")
         url, resource = entry.get("fullUrl"), entry.get("resource")
-        resource = resource if isinstance(resource, dict) else {}
-        if kind in ("batch", "transaction", "history") and "request" not in entry:
-            yield issue("BRG-P018", at, "bdl-3: an entry of a batch, transaction or history has a request")
         if not isinstance(url, str):
             continue
+        resource = resource if isinstance(resource, dict) else {}
         meta = resource.get("meta")
-        key = (url, str(meta.get("versionId", "")) if isinstance(meta, dict) else "")
+        key = url, str(meta.get("versionId", "")) if isinstance(meta, dict) else ""
         if key in seen:
-            yield issue("BRG-P018", f"{at}.fullUrl", "bdl-7: fullUrl is unique, or the versions differ")
+            yield _broken(index, ".fullUrl", "bdl-7: fullUrl is unique, or the versions differ")
         seen.add(key)
         if "/_history/" in url:
-            yield issue("BRG-P018", f"{at}.fullUrl", "bdl-8: fullUrl has no version")
-        if url.startswith("http") and isinstance(resource.get("id"), str) and not url.endswith(f"/{kind_of(resource)}/{resource['id']}"):
-            yield issue("BRG-P018", f"{at}.fullUrl", "fullUrl does not end with the Type/id of its resource")
+            yield _broken(index, ".fullUrl", "bdl-8: fullUrl has no version")
+        own = resource.get("id")
+        if isinstance(own, str) and url.startswith("http") and not url.endswith(f"/{resource.get('resourceType')}/{own}"):
+            yield _broken(index, ".fullUrl", "fullUrl does not end with the Type/id of its resource")
     first = kind_of(entries[0].get("resource")) if entries else ""
     for due, wanted, rule in (("document", "Composition", "bdl-11"), ("message", "MessageHeader", "bdl-12")):
         if kind == due and first != wanted:
             yield issue("BRG-P018", "Bundle.entry", f"{rule}: the first entry of a {due} is a {wanted}")
+
+
+def _broken(index: int, below: str, says: str) -> Issue:
+    return issue("BRG-P018", f"Bundle.entry[{index}]{below}", says)

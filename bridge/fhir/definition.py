@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from bridge.core.errors import SettingsError
+from bridge.fhir import domain
 from bridge.fhir.elements import Elements, load
 from bridge.fhir.rules import Rules, both
 from bridge.fhir.schema import R4, Schema
@@ -54,7 +55,8 @@ def read(folders: Sequence[Folder]) -> tuple[Elements, R4, dict[str, Profile]]:
         additions.setdefault("Coding", []).append(_listed(systems))
     facts = [(where, fact) for place in places for where, fact in _facts(place, elements)]
     named = {fact["profile"]: (fact["type"], fact["url"]) for _, fact in facts}
-    profiles = {fact["url"]: _profile(Rules(elements, sets, where, named), fact) for where, fact in facts}
+    domains = domain.read(places)
+    profiles = {fact["url"]: _profile(Rules(elements, sets, where, named), fact, domains) for where, fact in facts}
     for profile in profiles.values():
         if profile.parent and profile.parent not in profiles:
             raise SettingsError(f"profile {profile.name}: its parent {profile.parent} is in none of the folders")
@@ -82,11 +84,20 @@ def _facts(folder: Folder, elements: Elements) -> Iterator[tuple[str, dict[str, 
         yield where, fact
 
 
-def _profile(rules: Rules, fact: Mapping[str, Any]) -> Profile:
+def _profile(rules: Rules, fact: Mapping[str, Any], domains: Mapping[str, domain.Members]) -> Profile:
     """One profile file, compiled."""
     overlay = both(rules.overlay(fact["type"], fact.get("elements") or {}),
-                   *(rules.invariant(fact["type"], each) for each in fact.get("invariants", ())))
+                   *(rules.invariant(fact["type"], each) for each in fact.get("invariants", ())),
+                   *(_domain(rules, fact, of, element, domains) for of, element in fact.get("domain", {}).items()))
     return Profile(fact["profile"], fact["url"], str(fact.get("version", "")), fact["type"], fact.get("parent", ""), overlay)
+
+
+def _domain(rules: Rules, fact: Mapping[str, Any], of: str, element: str, domains: Mapping[str, domain.Members]) -> Schema:
+    """The binding by SDOH category: `domain: {Condition: code}` reads the members listed for Condition."""
+    if of not in domains or not rules.elements.child(fact["type"], element):
+        raise SettingsError(f"{rules.where}: domain: no members for {of}, or {fact['type']} has no {element}")
+    members = [[system, code, categories] for (system, code), categories in domains[of].items()]
+    return {"domain": {"element": element, "members": members}}
 
 
 def _invariants(rules: Rules, facts: Mapping[str, Any]) -> dict[str, list[Schema]]:

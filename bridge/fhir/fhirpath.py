@@ -216,6 +216,8 @@ def _compared(holds: Callable[[Any, Any], bool]) -> Callable[[Items, Items], Ite
             if (one.get("system"), one.get("code", one.get("unit"))) != (other.get("system"), other.get("code", other.get("unit"))):
                 return []
             one, other = one.get("value"), other.get("value")
+        elif isinstance(one, str) and isinstance(other, str) and len(one) == len(other) and one[19:] == other[19:]:
+            pass  # texts in order are moments in order, where precision and zone are the same
         elif isinstance(one, str) and isinstance(other, str) and (pair := _moments(one, other)):
             if pair[0][0] <= pair[1][1] and pair[1][0] <= pair[0][1] and pair[0] != pair[1]:
                 return []  # of different precision, and one within the other: N1 says nothing

@@ -34,6 +34,7 @@ CODES = {
     "BRG-P018": ("business-rule", "a rule of Bundles or contained resources does not hold"),
     "BRG-P019": ("not-found", "a relative reference that the Bundle does not resolve"),
     "BRG-P020": ("invalid", "a claimed profile is for another resource type"),
+    "BRG-P022": ("code-invalid", "a code of another SDOH category than the resource has"),
     "BRG-P021": ("business-rule", "a reference to a resource that does not meet the profile asked for"),
 }
 """Stable issue codes of this folder: the kind (http://hl7.org/fhir/issue-type) and what each means."""
@@ -69,6 +70,9 @@ def findings(error: ValidationError, schema: Mapping[str, Any], root: str, known
     """The issues that one validation error stands for; `root` is where the resource is, `known` the R4 resource types."""
     if error.kind.name == "targets":
         return [_astray(error, root)]
+    if error.kind.name == "domain":
+        says = "the code belongs to another SDOH category than the resource has"
+        return [issue("BRG-P022", f"{root}.{error.message}", says, "SDOH Clinical Care, additional bindings", severity="warning")]
     nodes = _nodes(schema, error.evaluation_path)
     hint = next((node["x"]["profile"] for node, _ in nodes if "profile" in node.get("x", {})), "R4 4.0.1")
     for node, depth in nodes:
@@ -179,6 +183,7 @@ NOTED: dict[str, Callable[[Note, ValidationError, frozenset[str]], Said]] = {
     "extension": _extension,
     "counted": _counted,
     "binding": _binding,
+    "type": lambda note, error, known: [("BRG-P010", "^", f"a reference of another type, allowed: {', '.join(note['type'])}")],
     "system": lambda note, error, known: [("BRG-P007", "", "the code system does not have this code")],
     "fixed": lambda note, error, known: [("BRG-P008", "", "another value is fixed here")],
     "regex": lambda note, error, known: [("BRG-P005", "", "the text does not have the form that the profile asks for")],

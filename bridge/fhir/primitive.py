@@ -31,10 +31,12 @@ OWN = {
     "time": f"^{TIME}$",
     "string": "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f]+$",
     "markdown": "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f]+$",
-    "uri": "^\\S+$",
-    "url": "^\\S+$",
-    "canonical": "^\\S+$",
+    "uri": "^\\S*$",
+    "url": "^\\S*$",
+    "canonical": "^\\S*$",
 }
+FILLED = ("uri", "url", "canonical")
+"""Their expression lets an empty text pass, because the validator knows this one by heart; the length is asked beside it."""
 LIMITS = {
     "integer": {"minimum": -(2**31), "maximum": 2**31 - 1},
     "positiveInt": {"minimum": 1, "maximum": 2**31 - 1},
@@ -52,4 +54,8 @@ def primitive(elements: Elements, name: str) -> Schema:
     schema: Schema = {"type": fact.json, "x": {"format": name}, **LIMITS.get(name, {})}
     if fact.json == "string":
         schema["pattern"] = OWN.get(name) or f"^(?:{fact.regex})$"
+    if name in FILLED:
+        schema["minLength"] = 1
+    if name == "code":  # most have no blank inside
+        schema["anyOf"] = [{"pattern": "^\\S*$", "minLength": 1}, {"pattern": schema.pop("pattern")}]
     return schema

@@ -16,12 +16,13 @@ from jsonschema_rs import Draft202012Validator, RegexOptions
 from bridge.core.issue import Issue
 from bridge.fhir.bundle import addresses, broken_rules
 from bridge.fhir.definition import Profile, read
+from bridge.fhir.domain import Domain
 from bridge.fhir.elements import Elements
 from bridge.fhir.fhirpath import compiled
 from bridge.fhir.finding import findings, issue
 from bridge.fhir.reference import kind_of, local, strings
 from bridge.fhir.schema import R4, Schema
-from bridge.fhir.target import HERE, Fits, Target, within
+from bridge.fhir.target import HERE, Fits, Target, asked, within
 
 Resource = dict[str, Any]
 Ways = dict[Any, tuple[Callable[[Any], bool], ...]]
@@ -51,13 +52,14 @@ class Expression:
 class Profiles:
     """The profiles of some folders, compiled when first claimed. Safe to share between threads."""
 
-    __slots__ = ("_alone", "_base", "_elements", "_lines", "_ready", "_sound", "_together", "by_url")
+    __slots__ = ("_alone", "_base", "_elements", "_kinds", "_lines", "_ready", "_sound", "_together", "by_url")
 
     def __init__(self, elements: Elements, base: R4, profiles: Mapping[str, Profile]) -> None:
         self.by_url = profiles
         self._elements = elements
         self._base = base
         self._ready: dict[tuple[str, str, bool], tuple[Draft202012Validator, Schema]] = {}
+        self._kinds: frozenset[str] | None = None
         self._alone: Ways = {}
         self._together: Ways = {}
         self._lines = {url: frozenset(each.url for each in self._lineage(url)) for url in profiles}
@@ -111,10 +113,22 @@ class Profiles:
         found += broken_rules(bundle, listed)
         return found + self._entries([each.get("resource") for each in listed], addresses(listed))
 
-    def among(self, resources: Sequence[Resource]) -> list[list[Issue]]:
-        """What `bundle` would find in each of these resources, for what their references lead to among them."""
+    def among(self, resources: Sequence[Resource]) -> dict[int, list[Issue]]:
+        """The references between these resources that lead to one which does not meet the profile asked for, by place.
+
+        Only a resource that claims nothing can be such a one, so a draft without any costs a look at each.
+        """
+        if all("profile" in each.get("meta", ()) or each["resourceType"] not in self._asked() for each in resources):
+            return {}
         held = {f"{each['resourceType']}/{each['id']}": each for each in resources if "id" in each}
-        return [self._entries([each], held) for each in resources]
+        found = {place: self._entries([each], held, "{1}") for place, each in enumerate(resources)}
+        return {place: wrong for place, issues in found.items() if (wrong := [each for each in issues if each.code == "BRG-P021"])}
+
+    def _asked(self) -> frozenset[str]:
+        """The resource types of which some profile asks that the target of a reference meets a profile."""
+        if self._kinds is None:
+            self._kinds = frozenset(kind for each in self.by_url.values() for kind in asked(each.overlay))
+        return self._kinds
 
     def _outline(self, bundle: Resource) -> bool:
         """Whether the Bundle itself, without what its entries hold, is valid."""
@@ -123,7 +137,7 @@ class Profiles:
         except (ValueError, TypeError):
             return False
 
-    def _entries(self, resources: Sequence[Any], held: Mapping[str, Resource]) -> list[Issue]:
+    def _entries(self, resources: Sequence[Any], held: Mapping[str, Resource], where: str = "Bundle.entry[{0}].resource") -> list[Issue]:
         """What is wrong with the resources of a Bundle whose entries answer to the addresses in `held`."""
         found: list[Issue] = []
         before = HERE.entries, HERE.fits
@@ -131,7 +145,7 @@ class Profiles:
         try:
             for index, resource in enumerate(resources):
                 if isinstance(resource, dict) and not _known(resource, self._together):
-                    found += self._examine(resource, f"Bundle.entry[{index}].resource")
+                    found += self._examine(resource, where.format(index, resource.get("resourceType")))
         finally:
             HERE.entries, HERE.fits = before
         return found
@@ -226,7 +240,7 @@ class Profiles:
             schema = self._base.schema(kind)
             chain = [{"allOf": [each.overlay], "x": {"profile": each.name}} for each in self._lineage(url)]
             schema |= {"allOf": chain} if chain else {}
-            keywords: dict[str, type] = {"fhirpath": Expression}
+            keywords: dict[str, type] = {"fhirpath": Expression, "domain": Domain}
             if together:
                 schema, keywords = within(schema), {**keywords, "targets": Target}
             ready = Draft202012Validator(schema, pattern_options=RegexOptions(), keywords=keywords), schema
@@ -255,7 +269,7 @@ def _known(resource: Any, ways: Ways) -> bool:
         kind = resource["resourceType"]
         meta = resource.get("meta")
         checks = ways.get((kind, *meta["profile"]) if meta and "profile" in meta else kind)
-        return bool(checks) and "contained" not in resource and all([valid(resource) for valid in checks])
+        return checks is not None and "contained" not in resource and all([valid(resource) for valid in checks])
     except (KeyError, TypeError, AttributeError, ValueError):
         return False  # not even the outline of a resource: `_examine` says so, with the place
 

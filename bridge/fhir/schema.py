@@ -32,7 +32,9 @@ def reference(elements: Elements, targets: Sequence[str], profiles: Mapping[str,
     asked = {"types": list(targets), "profiles": dict(profiles or {})}
     if not targets:
         return {"type": "string", "$ref": "#/$defs/address", "targets": asked, "x": {"targets": []}}
-    return {"type": "string", "anyOf": [{"pattern": _plain(targets)}, {"$ref": "#/$defs/absolute"}], "targets": asked, "x": {"targets": list(targets)}}
+    usual = {"pattern": f"^(?:{'|'.join(targets)})/[A-Za-z0-9.-]+$", "maxLength": min(map(len, targets)) + 65}
+    return {"type": "string", "anyOf": [usual, {"pattern": _plain(targets)}, {"$ref": "#/$defs/absolute"}],
+            "targets": asked, "x": {"targets": list(targets)}}
 
 
 def _plain(types: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ is judged by the text of its references and never comes here.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 Resource = dict[str, Any]
@@ -21,7 +21,7 @@ class Here(threading.local):
     entries: Mapping[str, Resource] | None = None
     """By every address that an entry answers to; None outside a Bundle."""
     contained: Mapping[str, Resource] = {}
-    fits: Fits = staticmethod(lambda resource, kind, url: True)  # type: ignore[assignment]
+    fits: Fits = staticmethod(lambda resource, kind, url: True)
 
 
 HERE = Here()
@@ -48,21 +48,20 @@ class Target:
         """Raise Leads where the reference goes wrong."""
         if not isinstance(text, str):
             return  # the schema itself objects
-        entries = HERE.entries
-        if text[:1] == "#":
-            target = HERE.contained.get(text)
-        elif entries is None:
-            return
-        else:
-            target = entries.get(text) or entries.get(text.partition("/_history/")[0])
+        here = HERE
+        entries = here.entries
+        target = entries.get(text) if entries is not None else None
         if target is None:
-            _astray(text)
-            return
+            if entries is None and text[:1] != "#":
+                return  # nothing is known of what is elsewhere
+            target = here.contained.get(text) or (entries or {}).get(text.partition("/_history/")[0])
+            if target is None:
+                _astray(text)
+                return
         kind = target.get("resourceType", "")
         if self.types and kind not in self.types:
             raise Leads("BRG-P010", kind)
-        asked = self.profiles.get(kind)
-        if asked and not any([HERE.fits(target, kind, url) for url in asked]):
+        if self.profiles and (asked := self.profiles.get(kind)) and not any([here.fits(target, kind, url) for url in asked]):
             raise Leads("BRG-P021", kind)
 
 
@@ -87,3 +86,14 @@ def within(schema: Any) -> Any:
     if isinstance(schema, list):
         return [within(value) for value in schema]
     return schema
+
+
+def asked(schema: Any) -> Iterator[str]:
+    """The resource types for which the schema asks targets to meet a profile."""
+    if isinstance(schema, dict):
+        yield from schema.get("targets", {}).get("profiles", ()) if "x" in schema else ()
+        for value in schema.values():
+            yield from asked(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from asked(value)

@@ -29,6 +29,9 @@ def check(draft: Draft, profiles: Profiles) -> Draft:
         issues += found
         if sound is not None:
             kept.append(sound)
+    for place, found in profiles.among(kept).items():
+        kept[place] = unclaimed(kept[place])
+        issues += [replace(issue, severity="warning") for issue in found]
     return replace(draft, resources=tuple(kept), issues=(*draft.issues, *issues)) if issues else draft
 
 

@@ -22,6 +22,7 @@ from bridge.core.ports import Connector, Work
 from bridge.core.rows import Disclosure, Outgoing
 from bridge.fhir import bundle
 from bridge.fhir.reference import rewrite
+from bridge.fhir.release import down
 from bridge.hl7v2.build import write
 from bridge.observe.log import logger
 from bridge.pipeline.bridge import Bridge
@@ -226,9 +227,10 @@ def _known_as(patient: Resource, partner: Partner, bridge: Bridge) -> Resource:
 
 
 def own_names(leaving: Sequence[Resource], partner: Partner, bridge: Bridge) -> list[Resource]:
-    """The resources under ids that only this partner knows, without a reference to what it does not get."""
+    """The resources under ids that only this partner knows, without a reference to what it does not get, in the release it speaks."""
     names = {ref_of(one): f"{one['resourceType']}/{_own_id(one, partner, bridge)}" for one in leaving}
-    return [{**rewrite(_closed(one, names), names), "id": names[ref_of(one)].split("/")[1]} for one in leaving]
+    own = [{**rewrite(_closed(one, names), names), "id": names[ref_of(one)].split("/")[1]} for one in leaving]
+    return [down(one, partner.sdohcc)[0] for one in own]
 
 
 def _own_id(resource: Resource, partner: Partner, bridge: Bridge) -> str:

@@ -19,7 +19,7 @@ class Partner:
     `purpose` is a v3 PurposeOfUse code. `connector` and `options` say how it is reached. `identifiers` are
     (system, value) of the organisation. `no_consent` is what its contract says when no consent speaks (`deny`, or `permit`
     for data of normal confidentiality). `formats` are those in which a hospital wants answers. `clearances` are compartments
-    it may see.
+    it may see. `sdohcc` is the release of SDOH Clinical Care that it speaks.
     """
 
     id: str
@@ -36,6 +36,7 @@ class Partner:
     no_consent: str = "deny"
     formats: tuple[str, ...] = ("fhir",)
     clearances: tuple[str, ...] = ()
+    sdohcc: str = "3.0"
 
     def covers(self, address: Mapping[str, Any]) -> bool:
         """Whether a FHIR Address lies in the partner's area.

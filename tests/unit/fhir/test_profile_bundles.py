@@ -103,3 +103,45 @@ def test_rules_of_bundles(profiles: Profiles) -> None:
 def test_broken_bundles_are_findings(entry: Any, profiles: Profiles) -> None:
     """Whatever stands in entry, the answer is issues, never an exception."""
     assert any(each.severity == "error" for each in profiles.check({"resourceType": "Bundle", "type": "collection", "entry": entry}))
+
+
+CORE = "http://hl7.org/fhir/us/core/StructureDefinition/"
+BARE = {"resourceType": "Patient", "id": P}
+WHOLE = BARE | {"identifier": [{"system": "urn:x:y", "value": "1"}], "name": [{"family": "x"}], "gender": "other"}
+RELATED = {"resourceType": "RelatedPerson", "id": T, "meta": {"profile": [CORE + "us-core-relatedperson"]}, "active": True, "name": [{"text": "x"}],
+           "patient": {"reference": f"Patient/{P}"}}
+
+
+@pytest.mark.parametrize("base", ["", "https://x.example/fhir"])
+@pytest.mark.parametrize(("patient", "found"), [
+    (WHOLE, set()),
+    (WHOLE | {"meta": {"profile": [CORE + "us-core-patient"]}}, set()),
+    (BARE, {("BRG-P021", "Bundle.entry[1].resource.patient")}),
+])
+def test_targets_meet_the_profile_asked_for(base: str, patient: dict[str, Any], found: set[tuple[str, str]], profiles: Profiles) -> None:
+    """A target in the Bundle conforms to the profile that the reference asks for, by its claim or by what it holds."""
+    made = bundles.collection([RELATED, patient], base=base)
+    for _ in range(2):
+        assert codes(profiles.check(made)) == found
+
+
+def test_contained_targets_have_the_right_type(profiles: Profiles) -> None:
+    """A reference to a contained resource is judged by that resource; one to none is an error."""
+    task = {**TASK, "contained": [{"resourceType": "Organization", "id": "o", "name": "x"}], "requester": {"reference": "#o"}}
+    assert profiles.check(task) == []
+    assert codes(profiles.check(task | {"encounter": {"reference": "#o"}})) == {("BRG-P010", "Task.encounter")}
+    assert codes(profiles.check(task | {"focus": {"reference": "#p"}})) == {("BRG-P011", "Task.focus")}
+    assert ("BRG-P011", "Task.requester") in codes(profiles.check(TASK | {"requester": {"reference": "#o"}}))
+
+
+@pytest.mark.parametrize(("named", "found"), [("Patient", set()), ("http://x.example/Own", set()), ("Organization", {("BRG-P010", "Task.encounter")})])
+def test_the_type_that_a_reference_names_is_judged(named: str, found: set[tuple[str, str]], profiles: Profiles) -> None:
+    """Reference.type is one of the allowed types, also where no address says it; a type that R4 does not have is not judged."""
+    made = {**TASK, "for": {"type": "Patient", "identifier": {"value": "1"}}, "encounter": {"type": named if found else "Encounter", "display": "x"}}
+    assert codes(profiles.check(made)) == found
+
+
+def test_a_reference_to_another_version_is_to_the_resource(profiles: Profiles) -> None:
+    """`Type/id/_history/n` is answered by the entry with this Type/id."""
+    made = bundles.collection([TASK | {"for": {"reference": f"Patient/{P}/_history/2"}}, PATIENT, ORGANIZATION], base="https://x.example/fhir")
+    assert profiles.check(made) == []

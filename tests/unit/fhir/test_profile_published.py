@@ -104,6 +104,7 @@ def test_our_facts_are_the_published_ones(url: str, shared: Path) -> None:
     parent = published["baseDefinition"].partition("|")[0]
     assert ours.get("parent", f"http://hl7.org/fhir/StructureDefinition/{ours['type']}") == parent
     rules, base = long_form(ours), load()
+    names = {each: content["profile"] for each, content in facts()}
     for path, element in published_rules(published):
         rule = rules.get(path, {})
         low, _, high = rule.get("card", "..").partition("..")
@@ -123,7 +124,7 @@ def test_our_facts_are_the_published_ones(url: str, shared: Path) -> None:
             if key.startswith("pattern") and "coding" in element[key]:
                 coding = element[key]["coding"][0]
                 assert rule.get("coding") == f"{coding['system']}#{coding['code']}", path
-        targets = {known[t]["type"] if t in known else t.rsplit("/", 1)[-1]
+        targets = {names.get(t, known[t]["type"] if t in known else t.rsplit("/", 1)[-1])
                    for kind in element.get("type", []) if kind["code"] == "Reference"
                    for t in (u.partition("|")[0] for u in kind.get("targetProfile", []))}
         if targets and targets != set(r4.targets) and not choice:

@@ -122,6 +122,20 @@ BROKEN: list[tuple[str, dict[str, Any], str, str]] = [
     ("SDOHCC-Condition", {"extension": [ASSERTER], "asserter": TO["Patient"]}, "BRG-P014", "Condition"),
     ("SDOHCC-Condition", {"extension": [ASSERTER | {"valueReference": TO["Patient"]}]}, "BRG-P010", "Condition.extension[0].valueReference"),
     ("SDOHCC-Condition", {"category": [LOCAL, concept("http://hl7.org/fhir/us/core/CodeSystem/us-core-category", "sdoh")]}, "BRG-P014", "Condition"),
+    ("us-core-allergyintolerance", {"code": None}, "BRG-P002", "AllergyIntolerance.code"),
+    ("us-core-diagnosticreport-note", {"effectiveDateTime": None}, "BRG-P014", "DiagnosticReport"),
+    ("us-core-diagnosticreport-lab", {"issued": None}, "BRG-P014", "DiagnosticReport"),
+    ("us-core-diagnosticreport-lab", {"category": [LOCAL]}, "BRG-P009", "DiagnosticReport.category"),
+    ("us-core-documentreference", {"type": LOCAL}, "BRG-P007", "DocumentReference.type"),
+    ("us-core-documentreference", {"content": [{"attachment": {"title": "x"}}]}, "BRG-P014", "DocumentReference.content[0].attachment"),
+    ("us-core-specimen", {"type": None}, "BRG-P002", "Specimen.type"),
+    ("us-core-immunization", {"encounter": TO["Patient"]}, "BRG-P010", "Immunization.encounter"),
+    ("us-core-observation-clinical-result", {"valueString": None}, "BRG-P014", "Observation"),
+    ("us-core-observation-lab", {"category": [LOCAL]}, "BRG-P009", "Observation.category"),
+    ("us-core-observation-lab", {"effectiveDateTime": "2026"}, "BRG-P005", "Observation.effectiveDateTime"),
+    ("us-core-observation-lab", {"referenceRange": [{"low": {"value": 1, "system": "urn:x:y"}}]}, "BRG-P014", "Observation.referenceRange[0]"),
+    ("us-core-medicationrequest", {"requester": None}, "BRG-P014", "MedicationRequest"),
+    ("us-core-careteam", {"participant": [{"member": TO["Practitioner"]}]}, "BRG-P002", "CareTeam.participant[0].role"),
     ("SDOHCC-Procedure", {"performedPeriod": None}, "BRG-P014", "Procedure"),
     ("SDOHCC-Procedure", {"code": LOCAL}, "BRG-P007", "Procedure.code"),
     ("SDOHCC-Procedure", {"category": {"coding": [{"system": T, "code": code} for code in ("stress", "homelessness")]}}, "BRG-P009", "Procedure.category.coding"),
@@ -202,3 +216,41 @@ def test_wrong_profile_files_are_refused(text: str, says: str, tmp_path: Path) -
     (tmp_path / "wrong.yaml").write_text(f"profile: wrong\nurl: http://x.example/wrong\ntype: Location\n{text}\n")
     with pytest.raises(SettingsError, match=says):
         Profiles.load(tmp_path)
+
+
+FOOD, HOMELESS, LOST = "733423003", "32911000", "999999999"
+
+
+@pytest.mark.parametrize(
+    ("categories", "code", "found"),
+    [
+        (["food-insecurity"], FOOD, []),
+        (["homelessness"], FOOD, [("warning", "BRG-P022", "Condition.code")]),
+        (["homelessness", "food-insecurity"], FOOD, []),
+        (["homelessness"], LOST, []),
+        (["sdoh-category-unspecified"], FOOD, []),
+        ([], HOMELESS, []),
+    ],
+)
+def test_the_category_binds_the_code(categories: list[str], code: str, found: list[tuple[str, str, str]], ours: Any, profiles: Profiles) -> None:
+    """A code that is known to belong to other SDOH categories only is a warning; what is not known is not judged."""
+    made = ours.good("SDOHCC-Condition")
+    kept = [each for each in made["category"] if each["coding"][0]["system"] != T]
+    made = made | {"category": kept + [concept(T, each) for each in categories], "code": concept("http://snomed.info/sct", code)}
+    assert [(each.severity, each.code, each.where) for each in profiles.check(made)] == found
+
+
+def test_published_sets_by_category_are_those_of_the_guide(shared: Path) -> None:
+    """Every category that we list members for has a value set of its own in the published Condition."""
+    import csv
+    import json
+    import tarfile
+
+    with tarfile.open(shared / "fhir-definitions" / "sdohcc-3.0.0.tgz") as archive:
+        file = next(each for each in archive if each.name.endswith("StructureDefinition-SDOHCC-Condition.json"))
+        content = archive.extractfile(file)
+        published = json.dumps(json.load(content)) if content else ""
+    lines = (Path(__file__).parents[3] / "profiles/sdohcc/domains.csv").read_text().splitlines()
+    rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    assert len(rows) > 80
+    assert all(f'"valueId": "{row["category"]}"' in published for row in rows if row["of"] == "Condition")

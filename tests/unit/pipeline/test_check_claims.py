@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from bridge.core.draft import Draft
 from bridge.fhir.profile import Profiles
-from bridge.pipeline.check import claim
+from bridge.pipeline.check import check, claim, unclaimed
 
 PROFILES = Profiles.load()
 BACKWARDS = {"start": "2026-02-02", "end": "2026-02-01"}
@@ -39,3 +40,13 @@ def test_a_missing_mandatory_element_costs_the_element_that_lacks_it() -> None:
     kept, _ = claim(listed, PROFILES)
     assert kept == {key: value for key, value in listed.items() if key != "location"}
     assert claim({key: value for key, value in ENCOUNTER.items() if key != "status"}, PROFILES)[0] is None
+
+
+def test_a_claim_goes_where_a_target_does_not_meet_its_profile() -> None:
+    """A resource whose profile asks for a US Core Patient does not claim it while the Patient is none; nothing is lost."""
+    patient = {"resourceType": "Patient", "id": "p"}
+    related = {"resourceType": "RelatedPerson", "id": "r", "meta": {"profile": ["http://hl7.org/fhir/us/core/StructureDefinition/us-core-relatedperson"]},
+               "active": True, "name": [{"text": "x"}], "patient": {"reference": "Patient/p"}}
+    checked = check(Draft((patient, related), "ADT^A03", "2026-11-21T12:00:00Z", "x", "1"), PROFILES)
+    assert checked.resources == (patient, unclaimed(related))
+    assert [(each.code, each.where) for each in checked.issues] == [("BRG-P021", "RelatedPerson.patient")]

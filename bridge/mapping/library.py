@@ -6,7 +6,7 @@ An earlier folder stands before a later one: a mapping, table or set of the same
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -166,8 +166,8 @@ def _specs(folders: Sequence[Folder]) -> tuple[dict[str, Spec], dict[str, int]]:
     order: dict[str, int] = {}
     for number, folder in enumerate(folders):
         here: dict[str, str] = {}
-        for name, file in walk(folder, (".yaml", ".yml"), SKIPPED):
-            spec = read(file.read_text(encoding="utf-8"), name)
+        texts = {name: (name, file.read_text(encoding="utf-8")) for name, file in walk(folder, (".yaml", ".yml"), SKIPPED)}
+        for name, spec in _every(read, texts).items():
             if spec is None:
                 continue
             if spec.name in here:
@@ -222,12 +222,26 @@ def _walk(folder: Folder, name: str, ends: tuple[str, ...], skipped: frozenset[s
 
 def tables(folders: Sequence[Folder]) -> dict[str, Table]:
     """Code tables by name, from `tables/` of each folder; an earlier folder's replaces a later one's."""
-    return {name: read_table(text, file) for name, (file, text) in csv_files(folders, "tables").items()}
+    return _every(read_table, csv_files(folders, "tables"))
 
 
 def sets(folders: Sequence[Folder]) -> dict[str, CodeSet]:
     """Code sets by name, from `sets/` of each folder."""
-    return {name: read_set(text, file) for name, (file, text) in csv_files(folders, "sets").items()}
+    return _every(read_set, csv_files(folders, "sets"))
+
+
+def _every(act: Callable[[str, str], Any], texts: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """What each file gives, by name; raises one MappingError with what is wrong in any of them."""
+    found: dict[str, Any] = {}
+    wrong: list[str] = []
+    for name, (file, text) in texts.items():
+        try:
+            found[name] = act(text, file)
+        except MappingError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise MappingError("\n".join(wrong))
+    return found
 
 
 def csv_files(folders: Sequence[Folder], below: str) -> dict[str, tuple[str, str]]:

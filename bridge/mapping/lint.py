@@ -6,12 +6,14 @@ What does not compile is found before, by `library.load`; `spec` repeats those e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import MappingError
 from bridge.fhir.elements import Element, Elements
-from bridge.language import expr
+from bridge.hl7v2 import tables
+from bridge.language import cases, expr
 from bridge.language.expr import Call, Operation
 from bridge.language.source import into
 from bridge.language.syntax import Entries, Items, Node, Place, Scalar, nearest
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 CONVERSIONS = frozenset({"address-type", "address-use", "coding-systems", "hl7-codes", "identifier-type", "identifier-use", "media-type",
                          "name-use", "telecom-system", "telecom-use", "units"})
 """Tables that data type conversions read, whatever a mapping names (bridge/fhir/convert*.py, bridge/mapping/sender.py)."""
+
+
+_PATH = re.compile(r"[A-Z][A-Z0-9]{2}-\d+(\.\d+)*\Z")
 
 
 def lint(library: Library, names: Iterable[str] = ()) -> list[Finding]:
@@ -121,9 +126,12 @@ def _reached(node: Node, lets: Mapping[str, Node]) -> Iterator[Finding]:
         for key, value in node:
             if key.text == "when":
                 yield from _condition(value, lets)
-            yield from _reached(value, lets)
+            if key.text != "each":
+                yield from _reached(value, lets)
     elif node.expression is not None:
         yield from _alternatives(node, lets)
+    elif node.plain and _PATH.match(node.text) and tables.segment_fields(node.text[:3]):
+        yield Finding("warning", str(node.place), f"a text that looks like a path; did you mean `={node.text}`?")
 
 
 def _condition(when: Node, lets: Mapping[str, Node]) -> Iterator[Finding]:
@@ -195,6 +203,11 @@ def _untested(programs: list[Program]) -> Iterator[Finding]:
     for program in programs:
         if program.spec.tests is None:
             yield Finding("warning", str(program.spec.key.place), "has no tests")
+            continue
+        try:
+            cases.read(program.spec.tests)
+        except MappingError as error:
+            yield from errors(error)
 
 
 def unused(library: Library) -> list[Finding]:

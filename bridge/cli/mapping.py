@@ -207,7 +207,10 @@ def functions(as_json: bool) -> None:
     from bridge.mapping import library
 
     for one in library.functions():
-        show.as_line({"name": one.name, "signature": one.signature, "text": one.text}) if as_json else click.echo(f"{one.signature}\n    {one.text}")
+        if as_json:
+            show.as_line({"name": one.name, "signature": one.signature, "takes": one.takes, "gives": one.gives, "text": one.text})
+        else:
+            click.echo(f"{one.takes}{one.signature} -> {one.gives}\n    {one.text}")
 
 
 def load(ctx: click.Context) -> Library:

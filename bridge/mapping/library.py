@@ -277,7 +277,10 @@ def test(paths: Sequence[Path | str] = (), library: Library | None = None, updat
 
 def check(paths: Sequence[Path | str] = (), library: Library | None = None) -> list[Finding]:
     """Lint these files, folders or mapping names, or everything, with unused tables and sets; raises MappingError."""
+    beside = [Path(path) for path in paths if Path(path).parent.name == override.BELOW and Path(path).is_file()]
     found, names = _selected(paths, library)
+    if beside and len(beside) == len(paths):
+        return [one for file in beside for one in codes.feed(file.read_text(encoding="utf-8"), str(file), found.ground)]
     listed = lint.lint(found, names)
     if not names:
         known = coverage.rows(found.programs.values(), {})

@@ -135,8 +135,8 @@ def feed(text: str, name: str, ground: Ground) -> Iterator[Finding]:
             yield Finding("warning", str(key.place), f"there is no table `{key.text}`; {nearest(key.text, ground.tables)}")
         elif isinstance(rows, Entries):
             for code, target in rows:
-                if isinstance(target, Scalar) and target.text and target.text not in table.by_target:
-                    yield Finding("information", str(target.place), f"no row of table {key.text} gives `{target.text}` for `{code.text}`; "
+                if isinstance(target, Scalar) and target.text and target.text not in table.by_target and table.find(target.text) is None:
+                    yield Finding("information", str(target.place), f"table {key.text} neither gives nor knows `{target.text}`, which `{code.text}` becomes; "
                                   f"{nearest(target.text, table.by_target)}")
     repairs = root.get("repairs")
     for item in repairs.items if isinstance(repairs, Items) else ():

@@ -20,7 +20,7 @@ from bridge.language import functions as registry
 from bridge.language.cases import Result
 from bridge.language.scope import Nobody
 from bridge.language.source import Fields
-from bridge.language.syntax import Scalar, nearest
+from bridge.language.syntax import Node, Scalar, nearest
 from bridge.language.table import CodeSet, Table, read_set, read_table
 from bridge.mapping import codes, coverage, lint, override, trial
 from bridge.mapping.build import Ground, build
@@ -28,7 +28,7 @@ from bridge.mapping.finding import Finding
 from bridge.mapping.override import Overrides
 from bridge.mapping.program import Program, event
 from bridge.mapping.sender import Answers, Senders
-from bridge.mapping.spec import Spec, extend, read
+from bridge.mapping.spec import Spec, extend, lineage, read
 
 Folder = Traversable | Path
 FIELDS = "cbo/intake-fields.csv"
@@ -92,7 +92,18 @@ class Library:
             _compile(programs)
         overrides = override.load(places)
         override.known(overrides, specs)
-        return cls(ground, programs, specs, places, overrides, {}, _events(programs.whole, order))
+        found = cls(ground, programs, specs, places, overrides, {}, _events(programs.whole, order))
+        if not lazy:
+            found._every_override()
+        return found
+
+    def _every_override(self) -> None:
+        """Compile each override once, in the first mapping that has it; raises MappingError."""
+        for feed, own in self.overrides.items():
+            for name in own:
+                having = (one for one in self.programs if name in [each.name for each in lineage(self.specs[one], self.specs)])
+                if (first := next(having, "")):
+                    self.of(self.programs[first], Named(feed))
 
     def choose(self, message: Any, sender: Any = None) -> Program | None:
         """The mapping for a message by event, record type or resource type; None when there is none.
@@ -137,7 +148,7 @@ class Library:
         for other in self._by_event.get((program.language, event), ()):
             if other.name == program.name:
                 return None
-            if other.when is None or _same_when(other, program):
+            if other.when is None or _same_text(other.when, program.spec.when):
                 return other
         return None
 
@@ -153,8 +164,8 @@ class Named:
     name: str
 
 
-def _same_when(one: Program, other: Program) -> bool:
-    return isinstance(one.spec.when, Scalar) and isinstance(other.spec.when, Scalar) and one.spec.when.text == other.spec.when.text
+def _same_text(one: Node | None, other: Node | None) -> bool:
+    return isinstance(one, Scalar) and isinstance(other, Scalar) and one.text == other.text
 
 
 _NOBODY = Nobody(lambda table, code, system="": None)

@@ -106,7 +106,7 @@ def test_feed_files_are_looked_at_too(tmp_path: Path) -> None:
     found = said(tmp_path, m_yaml=f"{HEAD}{PATIENT}    gender: =PID-8.map(sex)\n", tables__sex_csv="source,target\nF,female\nM,male\n",
                  feeds__f_yaml=feed, feeds__g_yaml="name: g\nzone: Mars/Base\n", feeds__h_yaml="name: h\ntabels: {}\n")
     assert "site/feeds/f.yaml:3:3: warning: there is no table `sexx`; did you mean sex?" in found
-    assert "site/feeds/f.yaml:4:21: information: no row of table sex gives `weiblich` for `W`" in found
+    assert "site/feeds/f.yaml:4:21: information: table sex neither gives nor knows `weiblich`, which `W` becomes" in found
     assert "4:34" not in found
     assert "site/feeds/f.yaml:6:9: warning: PID-99.4 is no field: PID has" in found
     assert "site/feeds/f.yaml:7:11: warning: PIX-8 is no field: no such segment; did you mean" in found

@@ -136,8 +136,8 @@ def feed(text: str, name: str, ground: Ground) -> Iterator[Finding]:
         elif isinstance(rows, Entries):
             for code, target in rows:
                 if isinstance(target, Scalar) and target.text and target.text not in table.by_target and table.find(target.text) is None:
-                    yield Finding("information", str(target.place), f"table {key.text} neither gives nor knows `{target.text}`, which `{code.text}` becomes; "
-                                  f"{nearest(target.text, table.by_target)}")
+                    said = f"table {key.text} neither gives nor knows `{target.text}`, which `{code.text}` becomes"
+                    yield Finding("information", str(target.place), f"{said}; {nearest(target.text, table.by_target)}")
     repairs = root.get("repairs")
     for item in repairs.items if isinstance(repairs, Items) else ():
         line = next(iter(item))[0] if isinstance(item, Entries) and item.keys else item

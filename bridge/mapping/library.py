@@ -131,12 +131,13 @@ class Library:
             own = self._own[feed, program.name] = build(spec, self.ground) if spec is not None else program
         return own
 
-    def variants(self) -> Iterator[Program]:
-        """The mappings as feeds override them; raises MappingError."""
+    def variants(self, names: Iterable[str] = ()) -> Iterator[Program]:
+        """These mappings (all without names) as feeds override them; raises MappingError."""
+        wanted = frozenset(names or self.programs)
         for feed in self.overrides:
-            for program in self.programs.values():
-                own = self.of(program, Named(feed))
-                if own is not program:
+            for name in wanted.intersection(self.programs):
+                own = self.of(self.programs[name], Named(feed))
+                if own is not self.programs[name]:
                     yield own
 
     def senders(self, answers: Answers | None = None) -> Senders:
@@ -300,17 +301,17 @@ def check(paths: Sequence[Path | str] = (), library: Library | None = None) -> l
     return listed
 
 
-def around(paths: Sequence[Path | str], library: Library | None = None) -> Library:
+def around(paths: Sequence[Path | str], library: Library | None = None, lazy: bool = False) -> Library:
     """The library with the mappings folders that these files and folders are in, in front of its own."""
-    home = library or Library.load()
+    home = library or Library.load(lazy=lazy)
     outside = [_root(Path(path)) for path in paths if Path(path).exists()]
     fresh = [folder for folder in dict.fromkeys(outside) if all(not _same(folder, known) for known in home.folders)]
-    return Library.load([*fresh, *home.folders]) if fresh else home
+    return Library.load([*fresh, *home.folders], lazy=lazy) if fresh else home
 
 
 def _selected(paths: Sequence[Path | str], library: Library | None) -> tuple[Library, list[str]]:
     """(library, names of the mappings meant); none means all."""
-    home = around(paths, library)
+    home = around(paths, library, lazy=True)
     names: list[str] = []
     for path in paths:
         place = Path(path)
@@ -325,7 +326,7 @@ def _selected(paths: Sequence[Path | str], library: Library | None) -> tuple[Lib
 
 def within(place: Path, library: Library) -> list[str]:
     """The mappings that are in this file or folder."""
-    return [name for name, program in library.programs.items() if _below(place, program.spec.file, library.folders)]
+    return [name for name, spec in library.programs.whole.items() if _below(place, spec.file, library.folders)]
 
 
 def _root(path: Path) -> Path:

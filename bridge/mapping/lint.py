@@ -39,8 +39,8 @@ _PATH = re.compile(r"[A-Z][A-Z0-9]{2}-\d+(\.\d+)*\Z")
 def lint(library: Library, names: Iterable[str] = ()) -> list[Finding]:
     """Findings for these mappings (all without names), as feeds override them too."""
     wanted = frozenset(names)
-    programs = [program for name, program in library.programs.items() if not wanted or name in wanted]
-    variants = [program for program in library.variants() if not wanted or program.name in wanted]
+    programs = [library.programs[name] for name in library.programs if not wanted or name in wanted]
+    variants = list(library.variants(wanted))
     found = [finding for program in (*programs, *variants) for finding in _program(program, library)]
     found += _everywhere([*programs, *variants], library)
     found += _nulls(programs, library)
@@ -74,22 +74,22 @@ def _program(program: Program, library: Library) -> Iterator[Finding]:
 
 def _everywhere(programs: list[Program], library: Library) -> Iterator[Finding]:
     """Lines that nothing reaches in any mapping that takes them over: one that only some settle is there for the others."""
-    files = [{one.file for one in lineage(library.specs[program.name], library.specs)} for program in library.programs.values()]
-    said = [dict.fromkeys(_settled(program)) for program in library.programs.values()]
+    files = {name: {one.file for one in lineage(library.specs[name], library.specs)} for name in library.programs}
+    said = {name: dict.fromkeys(_settled(spec)) for name, spec in library.programs.whole.items()}
     for program in programs:
-        for finding in _settled(program):
+        for finding in _settled(program.spec):
             file = finding.place.rsplit(":", 2)[0]
-            if all(finding in each for each, known in zip(said, files, strict=True) if file in known):
+            if all(finding in said[name] for name, known in files.items() if file in known):
                 yield finding
 
 
-def _settled(program: Program) -> Iterator[Finding]:
-    lets = {key.text: node for key, node in program.spec.lets}
-    for _, node in program.spec.emits:
+def _settled(spec: Spec) -> Iterator[Finding]:
+    lets = {key.text: node for key, node in spec.lets}
+    for _, node in spec.emits:
         if isinstance(node, Entries):
             yield from _reached(node, lets | _own_lets(node))
-    if program.spec.when is not None:
-        yield from _condition(program.spec.when, lets)
+    if spec.when is not None:
+        yield from _condition(spec.when, lets)
 
 
 def _own_lets(node: Entries) -> dict[str, Node]:

@@ -86,10 +86,11 @@ def functions() -> str:
     from bridge.language.functions import listed
 
     lines = ["# Functions of the mapping language", "", NOTE, "",
-             "A name with a dot follows a value: `PID-8.lower()`. The others stand alone.",
-             "[The language](mapping-language.md) shows them at work.",
-             "", "| function | what it gives |", "|---|---|"]
-    return "\n".join([*lines, *(f"| `{one.signature}` | {cell(one.text)} |" for one in listed())]) + "\n"
+             "A name with a dot follows a value of the type in the first column: `PID-8.lower()`. The others stand alone. Arguments in",
+             "single quotes are texts that are written there; `[ ]` may be left out. An HL7 value where a text is due gives its first",
+             "component. [The language](mapping-language.md) shows them at work, `sdoh-bridge mapping functions` prints them.",
+             "", "| on | function | gives | which is |", "|---|---|---|---|"]
+    return "\n".join([*lines, *(f"| {one.takes} | `{one.signature}` | {one.gives} | {cell(one.text)} |" for one in listed())]) + "\n"
 
 
 PAGES = {"commands.md": commands, "errors.md": errors, "functions.md": functions}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources.abc import Traversable
 from itertools import combinations
 from pathlib import Path as Folder
@@ -17,7 +18,7 @@ from bridge.hl7v2 import message as hl7
 from bridge.hl7v2 import path
 from bridge.hl7v2.message import Message
 from bridge.hl7v2.repair import Repair, compile_line
-from bridge.hl7v2.yamlfile import Node, load_nodes
+from bridge.hl7v2.yamlfile import Node, load_nodes, together
 
 Sender = tuple[str, str]
 
@@ -152,21 +153,22 @@ def read_feed(text: str, file: str) -> Feed:
     """Return the feed that a YAML text describes; `file` is named in errors (SettingsError)."""
     root = load_nodes(text, file)
     known = {"name", "about", "match", "zone", "systems", "coding", "tables", "repairs", "ehr", "default", "tests", "overrides"}
-    root.only(known)  # `overrides` are lines of mappings: bridge.mapping.override reads them
-    return Feed(
-        name=root.get("name").text(),
-        about=root.get("about", "").text(),
-        match=_match(root.get("match", {})),
-        zone=_zone(root.get("zone", "")),
-        systems=_uris(root.get("systems", {})),
-        coding=_uris(root.get("coding", {})),
-        tables={key: node.texts() for key, node in root.get("tables", {}).entries().items()},
-        repairs=tuple(map(_repair, root.get("repairs", []).items())),
-        ehr=root.get("ehr", "").text(),
-        default=root.get("default", "false").flag(),
-        tests=tuple(map(_test, root.get("tests", []).items())),
-        file=file,
+    # `overrides` are lines of mappings: bridge.mapping.override reads them
+    _, name, about, match, zone, systems, coding, rows, repairs, ehr, default, tests = together(
+        lambda: root.only(known),
+        lambda: root.get("name").text(),
+        lambda: root.get("about", "").text(),
+        lambda: _match(root.get("match", {})),
+        lambda: _zone(root.get("zone", "")),
+        lambda: _uris(root.get("systems", {})),
+        lambda: _uris(root.get("coding", {})),
+        lambda: {key: node.texts() for key, node in root.get("tables", {}).entries().items()},
+        lambda: tuple(together(*(partial(_repair, item) for item in root.get("repairs", []).items()))),
+        lambda: root.get("ehr", "").text(),
+        lambda: root.get("default", "false").flag(),
+        lambda: tuple(together(*(partial(_test, item) for item in root.get("tests", []).items()))),
     )
+    return Feed(name, about, match, zone, systems, coding, rows, repairs, ehr, default, tests, file)
 
 
 def _match(node: Node) -> dict[str, tuple[str, ...]]:
@@ -187,7 +189,7 @@ def _uris(node: Node) -> dict[str, str]:
     found = node.texts()
     for key, value in found.items():
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s]+", value):
-            raise node.wrong(f"'{key}' must be a URI, as urn:oid:2.16.840.1.113883.4.1 or https://hospital.example/id")
+            raise node.entries()[key].wrong(f"'{key}' must be a URI, as urn:oid:2.16.840.1.113883.4.1 or https://hospital.example/id")
     return found
 
 
@@ -197,8 +199,8 @@ def _repair(node: Node) -> Repair:
         if len(entries) != 1:
             raise node.wrong("a repair is one line, or one line with a table after its colon")
         line, table = next(iter(entries.items()))
-        return compile_line(line, table.texts(), node.where)
-    return compile_line(node.text(), None, node.where)
+        return compile_line(line, table.texts(), table.key)
+    return compile_line(node.text(), None, node.mark)
 
 
 def _test(node: Node) -> dict[str, Any]:

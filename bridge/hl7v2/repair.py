@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from bridge.core.errors import SettingsError
 from bridge.core.issue import Issue
 from bridge.hl7v2 import edit, path, tables
 from bridge.hl7v2.edit import Change, Edit
 from bridge.hl7v2.path import Path
 from bridge.hl7v2.separators import Separators
+from bridge.hl7v2.yamlfile import Mark
 
 Table = Mapping[str, str]
 
@@ -43,7 +43,7 @@ class Form:
         return (self.make.__doc__ or "").partition("\n")[0]
 
 
-def compile_line(line: str, table: Table | None, where: str) -> Repair:
+def compile_line(line: str, table: Table | None, mark: Mark) -> Repair:
     """Return the repair that a line of a feed file names; `table` is what follows its colon.
 
     Raises SettingsError with the valid forms when there is none such, or when its paths cannot be what it needs.
@@ -51,7 +51,7 @@ def compile_line(line: str, table: Table | None, where: str) -> Repair:
     for form in FORMS:
         match = _pattern(form.shape).fullmatch(line.strip())
         if match and (table is not None) == form.shape.endswith(": {table}"):
-            arguments = _arguments(match, line, where)
+            arguments = _arguments(match, line, mark)
             if table is not None:
                 arguments["table"] = table
             place = next(
@@ -64,9 +64,9 @@ def compile_line(line: str, table: Table | None, where: str) -> Repair:
             try:
                 return Repair(line, issue, form.make(**arguments))
             except ValueError as error:
-                raise SettingsError(f"{where}: repair '{line}': {error}") from None
-    forms = "\n  ".join(form.shape for form in FORMS)
-    raise SettingsError(f"{where}: no repair is written '{line}'; the forms are\n  {forms}")
+                raise mark.wrong(f"repair '{line}': {error}") from None
+    forms = "\n        ".join(form.shape for form in FORMS)
+    raise mark.wrong(f"no repair is written '{line}'", f"the forms are\n        {forms}")
 
 
 def _pattern(shape: str) -> re.Pattern[str]:
@@ -80,7 +80,7 @@ def _slot(match: re.Match[str]) -> str:
     return f"(?P<{match[1]}{match[2]}>{one}{f'(?:[ ,]+{one})*?' if match[2] else ''})"
 
 
-def _arguments(match: re.Match[str], line: str, where: str) -> dict[str, object]:
+def _arguments(match: re.Match[str], line: str, mark: Mark) -> dict[str, object]:
     arguments: dict[str, object] = {}
     for name, text in match.groupdict().items():
         if text is None:
@@ -93,7 +93,7 @@ def _arguments(match: re.Match[str], line: str, where: str) -> dict[str, object]
             else:
                 arguments[name] = re.split(r"[ ,]+", text) if name.endswith("s") else text
         except ValueError as error:
-            raise SettingsError(f"{where}: repair '{line}': {error}") from None
+            raise mark.wrong(f"repair '{line}': {error}") from None
     return arguments
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from bridge.core.errors import SettingsError
+from bridge.core.excerpt import nearest, shown
 
 MISSING: Any = object()
 DEPTH = 20
@@ -15,22 +17,45 @@ DEPTH = 20
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in a file; line and column count from 1."""
+
+    file: str
+    lines: tuple[str, ...] = ()
+    line: int = 1
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+    def wrong(self, text: str, hint: str = "") -> SettingsError:
+        """Return the error that says what is wrong here, with the line."""
+        return SettingsError(shown(self.file, self.lines, self.line, self.column, text, hint))
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
-    """A text, a list of nodes or a table of nodes, and where it stands (`file:line`)."""
+    """A text, a list of nodes or a table of nodes, where it stands, and where its key does."""
 
     value: Any
-    where: str
+    mark: Mark
+    key: Mark
 
-    def wrong(self, text: str) -> SettingsError:
+    @property
+    def where(self) -> str:
+        """`file:line:column`."""
+        return str(self.mark)
+
+    def wrong(self, text: str, hint: str = "") -> SettingsError:
         """Return the error that says what is wrong here."""
-        return SettingsError(f"{self.where}: {text}")
+        return self.mark.wrong(text, hint)
 
     def get(self, key: str, default: Any = MISSING) -> Node:
         """Return the node under the key; the default as a node when it is not there, SettingsError when it must be."""
         found = self.entries().get(key)
         if found is None and default is MISSING:
             raise self.wrong(f"'{key}' is missing")
-        return Node(default, self.where) if found is None else found
+        return Node(default, self.mark, self.key) if found is None else found
 
     def entries(self) -> dict[str, Node]:
         """Return the table; SettingsError when this is none. Nothing at all is an empty table."""
@@ -63,46 +88,66 @@ class Node:
         return self.text() == "true"
 
     def only(self, known: set[str]) -> None:
-        """Raise SettingsError when the table has a key that is not known, with those that are."""
-        for key, node in self.entries().items():
-            if key not in known:
-                raise node.wrong(f"'{key}' is not known here; the keys are {', '.join(sorted(known))}")
+        """Raise SettingsError when the table has keys that are not known, with the nearest ones that are."""
+        wrong = [str(node.key.wrong(f"'{key}' is not known here", nearest(key, known)))
+                 for key, node in self.entries().items() if key not in known]
+        if wrong:
+            raise SettingsError("\n".join(wrong))
+
+
+def together(*acts: Callable[[], Any]) -> list[Any]:
+    """Return what each gives; raises one SettingsError with all that they raise."""
+    found, wrong = [], []
+    for act in acts:
+        try:
+            found.append(act())
+        except SettingsError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise SettingsError("\n".join(wrong))
+    return found
 
 
 def load_nodes(text: str, file: str) -> Node:
     """Return the document; SettingsError with file and line when it is no YAML, has a key twice, an alias or no end of depth."""
+    lines = tuple(text.splitlines())
     try:
-        _shallow(text, file)
+        _shallow(text, file, lines)
         root = yaml.compose(text, Loader=yaml.CBaseLoader)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise SettingsError(f"{file}:{line}: this is no YAML: {error.problem}") from None
+        mark = _mark(error.problem_mark, file, lines) if error.problem_mark else Mark(file, lines)
+        raise mark.wrong(f"this is no YAML: {error.problem}") from None
     except yaml.YAMLError:
         raise SettingsError(f"{file}: this is no YAML: it holds characters that YAML does not allow") from None
-    return Node({}, f"{file}:1") if root is None else _node(root, file)
+    return Node({}, Mark(file, lines), Mark(file, lines)) if root is None else _node(root, file, lines)
 
 
-def _shallow(text: str, file: str) -> None:
+def _mark(mark: Any, file: str, lines: tuple[str, ...]) -> Mark:
+    return Mark(file, lines, mark.line + 1, mark.column + 1)
+
+
+def _shallow(text: str, file: str, lines: tuple[str, ...]) -> None:
     """Refuse what costs more than it says: an alias repeats what its anchor holds, and each level of nesting costs stack."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CBaseLoader):
         if isinstance(event, yaml.AliasEvent):
-            raise SettingsError(f"{file}:{event.start_mark.line + 1}: aliases are not used here; write it out")
+            raise _mark(event.start_mark, file, lines).wrong("aliases are not used here; write it out")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEPTH:
-            raise SettingsError(f"{file}:{event.start_mark.line + 1}: nested deeper than {DEPTH} levels")
+            raise _mark(event.start_mark, file, lines).wrong(f"nested deeper than {DEPTH} levels")
 
 
-def _node(node: yaml.Node, file: str) -> Node:
-    where = f"{file}:{node.start_mark.line + 1}"
+def _node(node: yaml.Node, file: str, lines: tuple[str, ...]) -> Node:
+    mark = _mark(node.start_mark, file, lines)
     if isinstance(node, yaml.MappingNode):
         table: dict[str, Node] = {}
         for key, value in node.value:
-            name = _node(key, file).text()
+            name = _node(key, file, lines).text()
             if name in table:
-                raise SettingsError(f"{file}:{key.start_mark.line + 1}: '{name}' stands here twice")
-            table[name] = Node(_node(value, file).value, f"{file}:{key.start_mark.line + 1}")
-        return Node(table, where)
+                raise _mark(key.start_mark, file, lines).wrong(f"'{name}' stands here twice")
+            inner = _node(value, file, lines)
+            table[name] = Node(inner.value, inner.mark, _mark(key.start_mark, file, lines))
+        return Node(table, mark, mark)
     if isinstance(node, yaml.SequenceNode):
-        return Node([_node(item, file) for item in node.value], where)
-    return Node(node.value, where)
+        return Node([_node(item, file, lines) for item in node.value], mark, mark)
+    return Node(node.value, mark, mark)

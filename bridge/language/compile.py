@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
 
 from bridge.fhir.elements import Elements
+from bridge.hl7v2 import tables
 from bridge.language import convert, functions, operator
 from bridge.language.context import POLICIES, Context, Face, Mixed
 from bridge.language.expr import Call, FieldPath, Listing, Literal, Member, Name, Operation, Tree, parse
@@ -260,6 +262,8 @@ class Compiler:
 
     def _names_near(self, text: str, context: Context) -> str:
         own = [*self.lets, *context.lets, *self.faces, *(self._children(context.item.type) if context.item else ())]
+        if re.fullmatch(r"[a-z][a-z0-9]{2}(-\d+)?", text) and tables.segment_fields(text[:3].upper()):
+            return f"HL7 writes it in capitals: {text.upper()}"
         if text in self.tables or text in self.sets:
             return "a table is named in .map(table), a set in set(name)"
         if any(text.isalnum() and text == name.lower() for name in own):
@@ -327,7 +331,10 @@ class Compiler:
         names = [name for name in functions.METHODS if name not in POLICIES]
         if tree.name in names:
             raise fault(tree.place, f"`{tree.name}` is a function", hint=f"write .{tree.name}()")
-        raise fault(tree.place, f"{term.shown()} is an HL7 type without names", hint="write a component, .4, or a function, .first()")
+        word = tree.name.lower()
+        part = next((n for n in range(1, tables.components(term.type) + 1) if word in tables.component_name(term.type, n).split()), 0)
+        hint = f"its {tables.component_name(term.type, part)} is component {part}" if part else "write a component, .4, or a function, .first()"
+        raise fault(tree.place, f"{term.shown()} is an HL7 type without names", hint=hint)
 
     def of_call(self, tree: Call, context: Context) -> Term:
         """A function or method."""

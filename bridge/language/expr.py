@@ -91,6 +91,8 @@ _TOKEN = re.compile(
       | (?P<sign>\?\?|!=|<=|>=|[=<>+().,\[\]])""",
     re.VERBOSE,
 )
+_INSTEAD = {"&": "write `and`", "|": "write `or`", "!": "write `not`, or != between two values", "/": "there is no division", "*": "there is no *",
+            "%": "there is no %", ";": "one expression ends with its line", "{": "write the object as YAML, not inside an expression"}
 _WORDS = frozenset({"and", "or", "not", "in"})
 _TIGHT = {"or": 1, "and": 2, "=": 4, "!=": 4, "<": 4, ">": 4, "<=": 4, ">=": 4, "in": 4, "not": 4, "??": 5, "+": 6, ".": 8}
 _CHAIN = frozenset({"or", "and", "??", "+"})
@@ -133,7 +135,8 @@ class _Parser:
             match = _TOKEN.match(text, at)
             if match is None:
                 what = "a text that does not end" if text[at] in "'\"" else f"unexpected {text[at]!r}"
-                raise fault(self._place(at), what, hint="texts stand in 'single quotes'" if text[at] not in "'\"" else "")
+                hint = _INSTEAD.get(text[at], "texts stand in 'single quotes'") if text[at] not in "'\"" else ""
+                raise fault(self._place(at), what, hint=hint)
             kind = match.lastgroup or ""
             if kind != "blank":
                 word = match.group()
@@ -153,9 +156,14 @@ class _Parser:
         return tree
 
     def _unexpected(self, token: _Token, wanted: str = "") -> NoReturn:
+        place = self._place(token.offset)
         if token.kind == "end":
-            raise fault(self._place(token.offset), f"the expression ends too early{wanted and f'; {wanted} is missing'}")
-        raise fault(self._place(token.offset), f"unexpected `{token.text[:40]}`{wanted and f', wanted {wanted}'}")
+            lines = place.source.lines
+            behind = lines[place.line - 1][place.column - 1:][:1] if 0 < place.line <= len(lines) else ""
+            hint = "in { } and [ ] a comma or bracket ends a text; put the expression in \"double quotes\"" if behind and behind in ",]}" else ""
+            raise fault(place, f"the expression ends too early{wanted and f'; {wanted} is missing'}", hint=hint)
+        hint = "equal is one =" if token.text == "=" else ""
+        raise fault(place, f"unexpected `{token.text[:40]}`{wanted and f', wanted {wanted}'}", hint=hint)
 
     def _next(self) -> _Token:
         token = self.tokens[self.position]

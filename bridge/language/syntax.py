@@ -6,7 +6,6 @@ scalars stay text (`01`, `NO`, `1:30` as written). Errors are `MappingError` wit
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -14,6 +13,7 @@ from typing import Any, NoReturn
 import yaml
 
 from bridge.core.errors import MappingError
+from bridge.core.excerpt import nearest, shown
 
 LIMIT = 512 * 1024
 """Characters of one file."""
@@ -113,28 +113,9 @@ Node = Scalar | Items | Entries
 
 def fault(place: Place, text: str, wrong: str = "", names: Iterable[str] = (), hint: str = "") -> MappingError:
     """A MappingError with file:line:column, the line, a caret and, for a `wrong` name, the nearest valid ones."""
-    lines = place.source.lines
-    excerpt = ""
-    if 0 < place.line <= len(lines):
-        shown = lines[place.line - 1].replace("\t", " ")[:160]
-        margin = f"{place.line:5} | "
-        excerpt = f"\n{margin}{shown}\n{' ' * (len(margin) + min(place.column, 161) - 1)}^"
     if names and not hint:
         hint = nearest(wrong, names)
-    return MappingError(f"{place}: {text}{excerpt}" + (f"\n      {hint}" if hint else ""))
-
-
-def nearest(wrong: str, names: Iterable[str]) -> str:
-    """`did you mean a, b?` or, when nothing is near, the valid names (at most twelve)."""
-    known = sorted(set(names))
-    close = difflib.get_close_matches(wrong[:80], known, 4, 0.5)
-    if not close:
-        folded = {name.lower(): name for name in known}
-        close = [folded[name] for name in difflib.get_close_matches(wrong[:80].lower(), list(folded), 4, 0.5)]
-    if close:
-        return f"did you mean {', '.join(close)}?"
-    more = " ..." if len(known) > 12 else ""
-    return f"known: {', '.join(known[:12])}{more}" if known else ""
+    return MappingError(shown(place.source.name, place.source.lines, place.line, place.column, text, hint))
 
 
 def load(text: str, name: str) -> Entries:
@@ -145,14 +126,34 @@ def load(text: str, name: str) -> Entries:
     try:
         node = _build(yaml.parse(text, Loader=yaml.CBaseLoader), source)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = Place(source, mark.line + 1, mark.column + 1) if mark else Place(source, 1, 1)
-        raise fault(place, error.problem or "not YAML") from None
+        raise _broken(error, source) from None
     except (yaml.YAMLError, UnicodeError):
         raise MappingError(f"{name}:1:1: not YAML: a character that text cannot hold") from None
     if not isinstance(node, Entries):
         raise fault(Place(source, 1, 1), "a file is a mapping: `name: value` lines")
     return node
+
+
+_BROKEN = (
+    ("expected ',' or '}'", False, "a `,` or `}` is missing", "in { } a text with a comma, a bracket or a colon stands in \"double quotes\""),
+    ("expected ',' or ']'", False, "a `,` or `]` is missing", "in [ ] a text with a comma, a bracket or a colon stands in \"double quotes\""),
+    ("tab", False, "a tab", "indent with blanks"),
+    ("cannot start any token", False, "a text cannot begin so", "put it in quotes; indent with blanks, not tabs"),
+    ("mapping values are not allowed", False, "a second `: ` in one entry",
+     "a line indented deeper than the one above it belongs to that one; a text with `: ` stands in quotes"),
+    ("could not find expected ':'", True, "a key without `: `", "write `name: value`, with a blank behind the colon"),
+    ("unexpected end of stream", True, "a quote that does not end", ""),
+    ("did not find expected key", False, "not a line of this list or mapping", "lines that belong together begin in the same column"),
+)
+"""What libyaml says, whether the beginning of the entry is the place to show, and how we say it."""
+
+
+def _broken(error: yaml.MarkedYAMLError, source: SourceText) -> MappingError:
+    """What is wrong with the YAML, in words that say what to do."""
+    problem = error.problem or "not YAML"
+    early, text, hint = next(((early, text, hint) for part, early, text, hint in _BROKEN if part in problem), (False, problem, ""))
+    mark = (error.context_mark if early else None) or error.problem_mark or error.context_mark
+    return fault(Place(source, mark.line + 1, mark.column + 1) if mark else Place(source, 1, 1), text, hint=hint)
 
 
 def plain(node: Node) -> Any:

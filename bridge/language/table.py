@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bridge.core.errors import MappingError
-from bridge.language.syntax import nearest
+from bridge.language.syntax import Place, SourceText, fault
 
 COLUMNS = ("source", "system", "target", "target_system", "display", "note")
 SET_COLUMNS = ("code", "system", "display", "note")
@@ -80,7 +80,10 @@ def read_table(text: str, name: str) -> Table:
     """A table from its CSV text; raises MappingError with the line."""
     head, rows = read_rows(text, name, COLUMNS, "source", ("target",))
     keep, source_system, target_system = head.get("keep", "") == "source", head.get("source-system", ""), head.get("target-system", "")
+    lines = tuple(text.removeprefix("\ufeff").splitlines())
     found: dict[tuple[str, str], Row] = {}
+    at: dict[tuple[str, str], int] = {}
+    twice: list[MappingError] = []
     prefixes: list[tuple[str, Row]] = []
     by_code: dict[str, Row | None] = {}
     by_target: dict[str, Row] = {}
@@ -88,12 +91,14 @@ def read_table(text: str, name: str) -> Table:
         source, system = cells["source"], cells["system"]
         row = Row(source, cells["target"], cells["target_system"] or (target_system if cells["target"] else ""), cells["display"], system)
         if (source, system) in found:
-            raise MappingError(f"{name}:{line}:1: `{source}` is in this table already")
-        found[source, system] = row
+            twice.append(fault(Place(SourceText(name, lines), line, 1), f"`{source}` is in this table already, on line {at[source, system]}"))
+        found[source, system], at[source, system] = row, line
         by_code[source] = None if source in by_code else row
         by_target.setdefault(row.target, row)
         if source.endswith("*"):
             prefixes.append((source[:-1], row))
+    if twice:
+        raise MappingError("\n".join(map(str, twice)))
     prefixes.sort(key=lambda each: -len(each[0]))
     return Table(_stem(name), found, keep, source_system, target_system, digest(text), tuple(prefixes), by_code, by_target)
 
@@ -119,47 +124,53 @@ def digest(text: str) -> str:
 
 
 def read_rows(text: str, name: str, columns: tuple[str, ...], key: str,
-          needed: tuple[str, ...]) -> tuple[dict[str, str], list[tuple[int, dict[str, str]]]]:
-    """(facts of the head, rows with their line numbers); raises MappingError with the line."""
+              needed: tuple[str, ...]) -> tuple[dict[str, str], list[tuple[int, dict[str, str]]]]:
+    """(facts of the head, rows with their line numbers); raises one MappingError that shows every wrong line."""
+    source = SourceText(name, tuple(text.removeprefix("\ufeff").splitlines()))
     head: dict[str, str] = {}
     lines: list[tuple[int, str]] = []
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+    for number, line in enumerate(source.lines, 1):
         if line.startswith("#"):
             if fact := _FACT.match(line):
                 head[fact[1]] = fact[2].strip()
         elif line.strip():
             lines.append((number, line))
     if not lines:
-        raise MappingError(f"{name}:1:1: no header; the columns are {','.join(columns)}")
-    reader = csv.reader((line for _, line in lines), strict=True)
+        raise fault(Place(source, 1, 1), "no header", hint=f"the columns are {','.join(columns)}")
+    for number, line in lines:
+        if line.count('"') % 2:
+            raise fault(Place(source, number, line.index('"') + 1), "a quote that does not end", hint='a row is one line; a quote in a cell is ""')
     try:
-        cells = list(reader)
+        cells = list(csv.reader((line for _, line in lines), strict=True))
     except csv.Error as error:
-        raise MappingError(f"{name}:{lines[0][0]}:1: not CSV: {error}") from None
-    if len(cells) != len(lines):
-        raise MappingError(f"{name}:{lines[0][0]}:1: a cell spans lines; write each row on one line")
+        raise fault(Place(source, lines[0][0], 1), f"not CSV: {error}") from None
     header = [cell.strip() for cell in cells[0]]
-    _check(header, name, lines[0][0], columns, (key, *needed))
-    rows = []
-    for (number, _), row in zip(lines[1:], cells[1:], strict=True):
-        if len(row) > len(header):
-            raise MappingError(f"{name}:{number}:1: {len(row)} cells under {len(header)} columns; quote cells that hold commas")
+    _check(header, Place(source, lines[0][0], 1), columns, (key, *needed))
+    rows, wrong = [], []
+    for (number, line), row in zip(lines[1:], cells[1:], strict=True):
         made = dict.fromkeys(columns, "") | {column: cell.strip() for column, cell in zip(header, row, strict=False)}
-        if not made[key]:
-            raise MappingError(f"{name}:{number}:1: no {key} in this row")
-        rows.append((number, made))
+        if len(row) > len(header):
+            wrong.append(fault(Place(source, number, line.rfind(row[-1]) + 1), f"{len(row)} cells under {len(header)} columns",
+                               hint="a cell with a comma stands in quotes"))
+        elif not made[key]:
+            wrong.append(fault(Place(source, number, 1), f"no {key} in this row"))
+        else:
+            rows.append((number, made))
+    if wrong:
+        raise MappingError("\n".join(map(str, wrong)))
     return head, rows
 
 
-def _check(header: list[str], name: str, line: int, columns: Iterable[str], needed: Iterable[str]) -> None:
-    for column in header:
-        if column not in columns:
-            raise MappingError(f"{name}:{line}:1: no column `{column}`\n      {nearest(column, columns)}")
-    for column in needed:
-        if column not in header:
-            raise MappingError(f"{name}:{line}:1: the column `{column}` is missing")
+def _check(header: list[str], place: Place, columns: Iterable[str], needed: Iterable[str]) -> None:
+    line = place.source.lines[place.line - 1]
+    wrong = [fault(place.right(max(line.find(column), 0)), f"no column `{column}`", column, columns,
+                   hint="commas stand between the columns" if ";" in column or "\t" in column else "")
+             for column in header if column not in columns]
+    wrong += [fault(place, f"the column `{column}` is missing") for column in needed if column not in header and not wrong]
     if len(set(header)) != len(header):
-        raise MappingError(f"{name}:{line}:1: a column twice")
+        wrong.append(fault(place, "a column twice"))
+    if wrong:
+        raise MappingError("\n".join(map(str, wrong)))
 
 
 def _stem(name: str) -> str:

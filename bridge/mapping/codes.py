@@ -48,7 +48,8 @@ def _has(systems: Mapping[str, tuple[str, ...]], system: str, code: str) -> bool
 
 def _said(element: Element, system: str, code: str, ground: Ground) -> str:
     known = [each for codes in ground.elements.codes[element.binding].values() for each in codes]
-    return f"{element.path} is bound to {element.binding}, which has no {f'{system}|' if system else ''}{code}\n      {nearest(code, known)}"
+    hint = f"did you mean `={code}`?" if _PLACE.match(code) else nearest(code, known)
+    return f"{element.path} is bound to {element.binding}, which has no {f'{system}|' if system else ''}{code}\n      {hint}"
 
 
 def _given(node: Node, ground: Ground) -> Iterator[Found]:
@@ -124,12 +125,8 @@ def feed(text: str, name: str, ground: Ground) -> Iterator[Finding]:
     try:
         root = syntax.load(text, name)
         dialect.read_feed(text, name)
-    except MappingError as error:
+    except (MappingError, SettingsError) as error:
         yield from errors(error)
-        return
-    except SettingsError as error:
-        place, _, said = str(error).partition(": ")
-        yield Finding("error", place, said)
         return
     listed = root.get("tables")
     for key, rows in listed if isinstance(listed, Entries) else ():
@@ -139,7 +136,7 @@ def feed(text: str, name: str, ground: Ground) -> Iterator[Finding]:
         elif isinstance(rows, Entries):
             for code, target in rows:
                 if isinstance(target, Scalar) and target.text and target.text not in table.by_target and table.find(target.text) is None:
-                    said = f"no row of table {key.text} gives `{target.text}` for `{code.text}`"
+                    said = f"table {key.text} neither gives nor knows `{target.text}`, which `{code.text}` becomes"
                     yield Finding("information", str(target.place), f"{said}; {nearest(target.text, table.by_target)}")
     repairs = root.get("repairs")
     for item in repairs.items if isinstance(repairs, Items) else ():

@@ -1,10 +1,10 @@
-"""What lint finds, and a MappingError seen as such."""
+"""What lint finds, and an error of a mapping or feed file seen as such."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bridge.core.errors import MappingError
+from bridge.core.errors import MappingError, SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,8 @@ class Finding:
         return f"{self.place}: {self.severity}: {self.text}"
 
 
-def errors(error: MappingError) -> list[Finding]:
-    """A MappingError as findings, one an error; the excerpt stays with its error."""
+def errors(error: MappingError | SettingsError) -> list[Finding]:
+    """An error as findings, one an error; the excerpt stays with its error."""
     blocks: list[str] = []
     for line in str(error).split("\n"):
         if line.startswith(" ") and blocks:

@@ -6,7 +6,7 @@ An earlier folder stands before a later one: a mapping, table or set of the same
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -20,7 +20,7 @@ from bridge.language import functions as registry
 from bridge.language.cases import Result
 from bridge.language.scope import Nobody
 from bridge.language.source import Fields
-from bridge.language.syntax import Scalar, nearest
+from bridge.language.syntax import Node, Scalar, nearest
 from bridge.language.table import CodeSet, Table, read_set, read_table
 from bridge.mapping import codes, coverage, lint, override, trial
 from bridge.mapping.build import Ground, build
@@ -28,7 +28,7 @@ from bridge.mapping.finding import Finding
 from bridge.mapping.override import Overrides
 from bridge.mapping.program import Program, event
 from bridge.mapping.sender import Answers, Senders
-from bridge.mapping.spec import Spec, extend, read
+from bridge.mapping.spec import Spec, extend, lineage, read
 
 Folder = Traversable | Path
 FIELDS = "cbo/intake-fields.csv"
@@ -92,7 +92,18 @@ class Library:
             _compile(programs)
         overrides = override.load(places)
         override.known(overrides, specs)
-        return cls(ground, programs, specs, places, overrides, {}, _events(programs.whole, order))
+        found = cls(ground, programs, specs, places, overrides, {}, _events(programs.whole, order))
+        if not lazy:
+            found._every_override()
+        return found
+
+    def _every_override(self) -> None:
+        """Compile each override once, in the first mapping that has it; raises MappingError."""
+        for feed, own in self.overrides.items():
+            for name in own:
+                having = (one for one in self.programs if name in [each.name for each in lineage(self.specs[one], self.specs)])
+                if (first := next(having, "")):
+                    self.of(self.programs[first], Named(feed))
 
     def choose(self, message: Any, sender: Any = None) -> Program | None:
         """The mapping for a message by event, record type or resource type; None when there is none.
@@ -120,12 +131,13 @@ class Library:
             own = self._own[feed, program.name] = build(spec, self.ground) if spec is not None else program
         return own
 
-    def variants(self) -> Iterator[Program]:
-        """The mappings as feeds override them; raises MappingError."""
+    def variants(self, names: Iterable[str] = ()) -> Iterator[Program]:
+        """These mappings (all without names) as feeds override them; raises MappingError."""
+        wanted = frozenset(names or self.programs)
         for feed in self.overrides:
-            for program in self.programs.values():
-                own = self.of(program, Named(feed))
-                if own is not program:
+            for name in wanted.intersection(self.programs):
+                own = self.of(self.programs[name], Named(feed))
+                if own is not self.programs[name]:
                     yield own
 
     def senders(self, answers: Answers | None = None) -> Senders:
@@ -137,7 +149,7 @@ class Library:
         for other in self._by_event.get((program.language, event), ()):
             if other.name == program.name:
                 return None
-            if other.when is None or _same_when(other, program):
+            if other.when is None or _same_text(other.when, program.spec.when):
                 return other
         return None
 
@@ -153,8 +165,8 @@ class Named:
     name: str
 
 
-def _same_when(one: Program, other: Program) -> bool:
-    return isinstance(one.spec.when, Scalar) and isinstance(other.spec.when, Scalar) and one.spec.when.text == other.spec.when.text
+def _same_text(one: Node | None, other: Node | None) -> bool:
+    return isinstance(one, Scalar) and isinstance(other, Scalar) and one.text == other.text
 
 
 _NOBODY = Nobody(lambda table, code, system="": None)
@@ -166,8 +178,8 @@ def _specs(folders: Sequence[Folder]) -> tuple[dict[str, Spec], dict[str, int]]:
     order: dict[str, int] = {}
     for number, folder in enumerate(folders):
         here: dict[str, str] = {}
-        for name, file in walk(folder, (".yaml", ".yml"), SKIPPED):
-            spec = read(file.read_text(encoding="utf-8"), name)
+        texts = {name: (name, file.read_text(encoding="utf-8")) for name, file in walk(folder, (".yaml", ".yml"), SKIPPED)}
+        for name, spec in _every(read, texts).items():
             if spec is None:
                 continue
             if spec.name in here:
@@ -222,12 +234,26 @@ def _walk(folder: Folder, name: str, ends: tuple[str, ...], skipped: frozenset[s
 
 def tables(folders: Sequence[Folder]) -> dict[str, Table]:
     """Code tables by name, from `tables/` of each folder; an earlier folder's replaces a later one's."""
-    return {name: read_table(text, file) for name, (file, text) in csv_files(folders, "tables").items()}
+    return _every(read_table, csv_files(folders, "tables"))
 
 
 def sets(folders: Sequence[Folder]) -> dict[str, CodeSet]:
     """Code sets by name, from `sets/` of each folder."""
-    return {name: read_set(text, file) for name, (file, text) in csv_files(folders, "sets").items()}
+    return _every(read_set, csv_files(folders, "sets"))
+
+
+def _every(act: Callable[[str, str], Any], texts: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """What each file gives, by name; raises one MappingError with what is wrong in any of them."""
+    found: dict[str, Any] = {}
+    wrong: list[str] = []
+    for name, (file, text) in texts.items():
+        try:
+            found[name] = act(text, file)
+        except MappingError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise MappingError("\n".join(wrong))
+    return found
 
 
 def csv_files(folders: Sequence[Folder], below: str) -> dict[str, tuple[str, str]]:
@@ -263,7 +289,10 @@ def test(paths: Sequence[Path | str] = (), library: Library | None = None, updat
 
 def check(paths: Sequence[Path | str] = (), library: Library | None = None) -> list[Finding]:
     """Lint these files, folders or mapping names, or everything, with unused tables and sets; raises MappingError."""
+    beside = [Path(path) for path in paths if Path(path).parent.name == override.BELOW and Path(path).is_file()]
     found, names = _selected(paths, library)
+    if beside and len(beside) == len(paths):
+        return [one for file in beside for one in codes.feed(file.read_text(encoding="utf-8"), str(file), found.ground)]
     listed = lint.lint(found, names)
     if not names:
         known = coverage.rows(found.programs.values(), {})
@@ -272,17 +301,17 @@ def check(paths: Sequence[Path | str] = (), library: Library | None = None) -> l
     return listed
 
 
-def around(paths: Sequence[Path | str], library: Library | None = None) -> Library:
+def around(paths: Sequence[Path | str], library: Library | None = None, lazy: bool = False) -> Library:
     """The library with the mappings folders that these files and folders are in, in front of its own."""
-    home = library or Library.load()
+    home = library or Library.load(lazy=lazy)
     outside = [_root(Path(path)) for path in paths if Path(path).exists()]
     fresh = [folder for folder in dict.fromkeys(outside) if all(not _same(folder, known) for known in home.folders)]
-    return Library.load([*fresh, *home.folders]) if fresh else home
+    return Library.load([*fresh, *home.folders], lazy=lazy) if fresh else home
 
 
 def _selected(paths: Sequence[Path | str], library: Library | None) -> tuple[Library, list[str]]:
     """(library, names of the mappings meant); none means all."""
-    home = around(paths, library)
+    home = around(paths, library, lazy=True)
     names: list[str] = []
     for path in paths:
         place = Path(path)
@@ -297,7 +326,7 @@ def _selected(paths: Sequence[Path | str], library: Library | None) -> tuple[Lib
 
 def within(place: Path, library: Library) -> list[str]:
     """The mappings that are in this file or folder."""
-    return [name for name, program in library.programs.items() if _below(place, program.spec.file, library.folders)]
+    return [name for name, spec in library.programs.whole.items() if _below(place, spec.file, library.folders)]
 
 
 def _root(path: Path) -> Path:

@@ -6,12 +6,14 @@ What does not compile is found before, by `library.load`; `spec` repeats those e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import MappingError
 from bridge.fhir.elements import Element, Elements
-from bridge.language import expr
+from bridge.hl7v2 import tables
+from bridge.language import cases, expr
 from bridge.language.expr import Call, Operation
 from bridge.language.source import into
 from bridge.language.syntax import Entries, Items, Node, Place, Scalar, nearest
@@ -31,11 +33,14 @@ CONVERSIONS = frozenset({"address-type", "address-use", "coding-systems", "hl7-c
 """Tables that data type conversions read, whatever a mapping names (bridge/fhir/convert*.py, bridge/mapping/sender.py)."""
 
 
+_PATH = re.compile(r"[A-Z][A-Z0-9]{2}-\d+(\.\d+)*\Z")
+
+
 def lint(library: Library, names: Iterable[str] = ()) -> list[Finding]:
     """Findings for these mappings (all without names), as feeds override them too."""
     wanted = frozenset(names)
-    programs = [program for name, program in library.programs.items() if not wanted or name in wanted]
-    variants = [program for program in library.variants() if not wanted or program.name in wanted]
+    programs = [library.programs[name] for name in library.programs if not wanted or name in wanted]
+    variants = list(library.variants(wanted))
     found = [finding for program in (*programs, *variants) for finding in _program(program, library)]
     found += _everywhere([*programs, *variants], library)
     found += _nulls(programs, library)
@@ -69,22 +74,22 @@ def _program(program: Program, library: Library) -> Iterator[Finding]:
 
 def _everywhere(programs: list[Program], library: Library) -> Iterator[Finding]:
     """Lines that nothing reaches in any mapping that takes them over: one that only some settle is there for the others."""
-    files = [{one.file for one in lineage(library.specs[program.name], library.specs)} for program in library.programs.values()]
-    said = [dict.fromkeys(_settled(program)) for program in library.programs.values()]
+    files = {name: {one.file for one in lineage(library.specs[name], library.specs)} for name in library.programs}
+    said = {name: dict.fromkeys(_settled(spec)) for name, spec in library.programs.whole.items()}
     for program in programs:
-        for finding in _settled(program):
+        for finding in _settled(program.spec):
             file = finding.place.rsplit(":", 2)[0]
-            if all(finding in each for each, known in zip(said, files, strict=True) if file in known):
+            if all(finding in said[name] for name, known in files.items() if file in known):
                 yield finding
 
 
-def _settled(program: Program) -> Iterator[Finding]:
-    lets = {key.text: node for key, node in program.spec.lets}
-    for _, node in program.spec.emits:
+def _settled(spec: Spec) -> Iterator[Finding]:
+    lets = {key.text: node for key, node in spec.lets}
+    for _, node in spec.emits:
         if isinstance(node, Entries):
             yield from _reached(node, lets | _own_lets(node))
-    if program.spec.when is not None:
-        yield from _condition(program.spec.when, lets)
+    if spec.when is not None:
+        yield from _condition(spec.when, lets)
 
 
 def _own_lets(node: Entries) -> dict[str, Node]:
@@ -121,9 +126,12 @@ def _reached(node: Node, lets: Mapping[str, Node]) -> Iterator[Finding]:
         for key, value in node:
             if key.text == "when":
                 yield from _condition(value, lets)
-            yield from _reached(value, lets)
+            if key.text != "each":
+                yield from _reached(value, lets)
     elif node.expression is not None:
         yield from _alternatives(node, lets)
+    elif node.plain and _PATH.match(node.text) and tables.segment_fields(node.text[:3]):
+        yield Finding("warning", str(node.place), f"a text that looks like a path; did you mean `={node.text}`?")
 
 
 def _condition(when: Node, lets: Mapping[str, Node]) -> Iterator[Finding]:
@@ -195,6 +203,11 @@ def _untested(programs: list[Program]) -> Iterator[Finding]:
     for program in programs:
         if program.spec.tests is None:
             yield Finding("warning", str(program.spec.key.place), "has no tests")
+            continue
+        try:
+            cases.read(program.spec.tests)
+        except MappingError as error:
+            yield from errors(error)
 
 
 def unused(library: Library) -> list[Finding]:

@@ -94,7 +94,13 @@ def extend(spec: Spec, specs: Mapping[str, Spec]) -> Spec:
 
 
 def over(parent: Spec, child: Spec) -> Spec:
-    """A child with what it takes over from its parent."""
+    """A child with what it takes over from its parent; raises MappingError for an emit that is another resource there."""
+    for key, node in child.emits:
+        under = parent.emits.values.get(key.text)
+        now, before = (each.get("resource") if isinstance(each, Entries) else None for each in (node, under))
+        if isinstance(now, Scalar) and isinstance(before, Scalar) and now.text != before.text:
+            raise fault(key.place, f"`{key.text}` is the {before.text} of {before.place} already; this is a {now.text}",
+                        hint="choose another name; what extends a mapping changes the emit of the same name")
     return replace(
         child, about=child.about or parent.about, to=child.to or parent.to, language=child.language or parent.language,
         events=child.events or parent.events, when=child.when or parent.when,

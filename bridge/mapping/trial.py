@@ -35,7 +35,7 @@ def results(library: Library, names: Iterable[str] = (), update: bool = False) -
     """
     trial = Trial(library, update)
     wanted = frozenset(names)
-    programs = [program for name, program in library.programs.items() if not wanted or name in wanted]
+    programs = [library.programs[name] for name in library.programs if not wanted or name in wanted]
     return [result for program in programs for result in trial.program(program)]
 
 

@@ -159,19 +159,19 @@ def test_an_identifier_type_with_several_words() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("about: y", "f.yaml:1: 'name' is missing"),
-        ("name: x\nfoo: 1", "f.yaml:2: 'foo' is not known here; the keys are about"),
-        ("name: x\nzone: Mars/X", "f.yaml:2: 'Mars/X' is no IANA time zone"),
+        ("about: y", "f.yaml:1:1: 'name' is missing"),
+        ("name: x\nfoo: 1", "f.yaml:2:1: 'foo' is not known here\n    2 | foo: 1\n        ^^^\n      known: about, coding"),
+        ("name: x\nzone: Mars/X", "f.yaml:2:7: 'Mars/X' is no IANA time zone"),
         ("name: x\nzone: ../../etc/passwd", "no IANA time zone"),
-        ("name: x\nname: y", "f.yaml:2: 'name' stands here twice"),
-        ("name: [x", "f.yaml:2: this is no YAML"),
+        ("name: x\nname: y", "f.yaml:2:1: 'name' stands here twice"),
+        ("name: [x", "f.yaml:2:1: this is no YAML"),
         ("- a", "expected a table"),
         ("name: x\nsystems: {A: bare}", "'A' must be a URI"),
-        ("name: x\nmatch: {MSH-5: a}", "the keys are MSH-3, MSH-4"),
+        ("name: x\nmatch: {MSH-5: a}", "f.yaml:2:9: 'MSH-5' is not known here"),
         ("name: x\ndefault: yes", "expected true or false"),
         ("name: [a]", "expected a text"),
         ("name: x\nrepairs: {a: b}", "expected a list"),
-        ("name: x\nrepairs:\n  - mend PID-3", "f.yaml:3: no repair is written 'mend PID-3'; the forms are\n  move"),
+        ("name: x\nrepairs:\n  - mend PID-3", "f.yaml:3:5: no repair is written 'mend PID-3'\n    3 |   - mend PID-3\n            ^^^^\n      the forms are\n        move"),
         ("name: x\nrepairs:\n  - drop PID-0", "the field in 'PID-0' is 0"),
         ("name: x\nrepairs:\n  - drop PID-3.4.1", "must name a field or a component"),
         ("name: x\nrepairs:\n  - split comma names in PID-3", "PID-3 is no name"),
@@ -264,3 +264,17 @@ def test_a_failing_test_of_a_feed_is_listed() -> None:
         "f.yaml",
     )
     assert feed.failures() == ["f.yaml: test 't': PID-3 is '5', expected '6'"]
+
+
+def test_all_that_is_wrong_in_a_file_is_said_at_once() -> None:
+    """An unknown key, a zone, a system and two repairs: five errors, each with its line."""
+    text = "name: x\nzone: Mars/X\ntabels: {}\nsystems: {A: bare}\nrepairs: [mend PID-3, drop PID-0]\n"
+    with pytest.raises(SettingsError) as caught:
+        dialect.read_feed(text, "f.yaml")
+    assert [line for line in str(caught.value).split("\n") if line.startswith("f.yaml")] == [
+        "f.yaml:3:1: 'tabels' is not known here",
+        "f.yaml:2:7: 'Mars/X' is no IANA time zone; write one as America/New_York, or none",
+        "f.yaml:4:14: 'A' must be a URI, as urn:oid:2.16.840.1.113883.4.1 or https://hospital.example/id",
+        "f.yaml:5:11: no repair is written 'mend PID-3'",
+        "f.yaml:5:23: repair 'drop PID-0': column 5: the field in 'PID-0' is 0; numbers start at 1",
+    ]

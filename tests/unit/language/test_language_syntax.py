@@ -61,7 +61,7 @@ def test_an_error_shows_the_line_with_a_caret_and_the_nearest_name() -> None:
     """The excerpt has the line, a caret under the column, and what was probably meant."""
     tree = syntax.load("mapping: x\nemitt: 1\n", "x.yaml")
     text = str(syntax.fault(tree.keys["emitt"].place, "no head `emitt`", "emitt", ["emit", "let", "tests"]))
-    assert text == "x.yaml:2:1: no head `emitt`\n    2 | emitt: 1\n        ^\n      did you mean emit, let?"
+    assert text == "x.yaml:2:1: no head `emitt`\n    2 | emitt: 1\n        ^^^^^\n      did you mean emit, let?"
 
 
 def test_depth_and_size_are_bounded() -> None:

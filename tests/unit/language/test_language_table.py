@@ -34,7 +34,7 @@ def test_the_head_says_what_the_table_is() -> None:
     ("source\n", "the column `target` is missing"),
     ("source,target,target\n", "a column twice"),
     ("source,target\nA,b\nA,c\n", "t.csv:3:1: `A` is in this table already"),
-    ("source,target\nA,b,c\n", "t.csv:2:1: 3 cells under 2 columns"),
+    ("source,target\nA,b,c\n", "t.csv:2:5: 3 cells under 2 columns"),
     ("source,target\n,b\n", "t.csv:2:1: no source"),
     ('source,target\n"A\nB",b\n', "cell"),
     ('source,target\n"A"x,b\n', "not CSV"),

@@ -99,6 +99,7 @@ def test_two_mappings_for_one_event_need_a_when(site: Path) -> None:
     ("mapping: child2\nextends: bass\n", "did you mean base"),
     ("mapping: loop\nextends: loop\nfrom: hl7v2 ADT^A04\n", "extends itself: loop -> loop"),
     ("mapping: child\nextends: base\n", "is in site/child.yaml too"),
+    ("mapping: c2\nextends: base\nfrom: hl7v2 ADT^A04\nemit: {patient: {resource: Task}}\n", "`patient` is the Patient of site/base.yaml:7:23 already; this is a Task"),
 ])
 def test_what_cannot_be_extended_is_refused(site: Path, text: str, said: str) -> None:
     """Unknown parents, circles and doubled names are errors with their place."""

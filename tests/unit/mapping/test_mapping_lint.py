@@ -54,6 +54,8 @@ def test_what_can_be_said_of_a_condition_without_a_message(text: str, holds: boo
     ("gender: =if(PID-8 = 'F', 'female', 'mann')", "did you mean male"),
     ("gender: =PID-8.map(wrong)", "error: Patient.gender is bound to http://hl7.org/fhir/ValueSet/administrative-gender, which has no weiblich"),
     ("contact: [{gender: x, name: =NK1-2}]", "Patient.contact.gender is bound to"),
+    ("name: {text: PID-5}", "m.yaml:7:18: warning: a text that looks like a path; did you mean `=PID-5`?"),
+    ("gender: PID-8", "did you mean `=PID-8`?"),
     ("link: [{type: replaced-by}]", "Patient.link.other is required and nothing gives it"),
 ])
 def test_a_line_that_cannot_be_meant_is_found(tmp_path: Path, line: str, finding: str) -> None:
@@ -104,12 +106,12 @@ def test_feed_files_are_looked_at_too(tmp_path: Path) -> None:
     found = said(tmp_path, m_yaml=f"{HEAD}{PATIENT}    gender: =PID-8.map(sex)\n", tables__sex_csv="source,target\nF,female\nM,male\n",
                  feeds__f_yaml=feed, feeds__g_yaml="name: g\nzone: Mars/Base\n", feeds__h_yaml="name: h\ntabels: {}\n")
     assert "site/feeds/f.yaml:3:3: warning: there is no table `sexx`; did you mean sex?" in found
-    assert "site/feeds/f.yaml:4:21: information: no row of table sex gives `weiblich` for `W`" in found
+    assert "site/feeds/f.yaml:4:21: information: table sex neither gives nor knows `weiblich`, which `W` becomes" in found
     assert "4:34" not in found
     assert "site/feeds/f.yaml:6:9: warning: PID-99.4 is no field: PID has" in found
     assert "site/feeds/f.yaml:7:11: warning: PIX-8 is no field: no such segment; did you mean" in found
-    assert "site/feeds/g.yaml:2: error: 'Mars/Base' is no IANA time zone" in found
-    assert "site/feeds/h.yaml:2: error: 'tabels' is not known here" in found
+    assert "site/feeds/g.yaml:2:7: error: 'Mars/Base' is no IANA time zone" in found
+    assert "site/feeds/h.yaml:2:1: error: 'tabels' is not known here" in found
 
 
 def test_a_reason_for_what_is_mapped_is_told(tmp_path: Path) -> None:

@@ -50,8 +50,6 @@ GOOD: dict[str, dict[str, Any]] = {
     CORE + "us-core-location": {"resourceType": "Location", "name": "Ward"},
     CORE + "us-core-coverage": {"resourceType": "Coverage", "status": "active", "subscriberId": "1", "beneficiary": PATIENT,
                                 "relationship": {"text": "self"}, "payor": [to("Organization/o1")]},
-    CORE + "us-core-allergyintolerance": {"resourceType": "AllergyIntolerance", "patient": PATIENT, "code": {"text": "penicillin"},
-                                          "clinicalStatus": concept("http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "active")},
     CORE + "us-core-diagnosticreport-note": {"resourceType": "DiagnosticReport", "status": "final", "category": [concept(LOINC, "LP29684-5")],
                                              "code": concept(LOINC, "18748-4"), "subject": PATIENT, "effectiveDateTime": WHEN},
     CORE + "us-core-diagnosticreport-lab": {"resourceType": "DiagnosticReport", "status": "final", "code": concept(LOINC, "24323-8"), "subject": PATIENT,

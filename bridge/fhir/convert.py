@@ -184,7 +184,7 @@ CONVERTERS: dict[tuple[str, str], Converter] = _table({
         "dateTime": times.date_time, "date": times.day, "instant": times.instant, "time": times.time},
     "ID IS": {_STRINGS: text, "code id": codes.code, "CodeableConcept": codes.local_concept, "Coding": codes.coding,
               "Identifier": ids.plain_identifier, "boolean": boolean, "uri": text, "HumanName": names.human_name},
-    "CE CWE CNE CF": {"CodeableConcept": codes.concept, "Coding": codes.coding, "code": codes.code, _STRINGS: words,
+    "CE CWE CNE CF": {"CodeableConcept": codes.concept, "Coding": codes.one_or_more, "code": codes.code, _STRINGS: words,
                       "boolean": boolean, "Quantity": numbers.unit},
     "SPS": {"CodeableConcept": codes.specimen_source},
     "CX CK": {"Identifier": ids.identifier, _STRINGS: text, "code": codes.code},

@@ -36,15 +36,17 @@ def concept(value: Value, sender: Sender) -> dict[str, Any] | None:
     """CE, CWE, CNE or CF -> CodeableConcept: all codings, and as text what the sender wrote (CWE.9, else its words)."""
     parts = value.parts
     count = len(parts)
-    codings = [made] if (made := _triplet(value, parts, 0, sender)) else []
-    if count > 3 and (made := _triplet(value, parts, 3, sender)):
-        codings.append(made)
-    if count > 9 and (made := _triplet(value, parts, 9, sender)):
-        codings.append(made)
+    found = codings(value, sender)
     text = (count > 8 and value.whole(9)) or (count > 1 and value.whole(2)) or (count > 4 and value.whole(5)) or ""
-    if not codings:
+    if not found:
         return {"text": text} if text else None
-    return {"coding": codings, "text": text} if text else {"coding": codings}
+    return {"coding": found, "text": text} if text else {"coding": found}
+
+
+def codings(value: Value, sender: Sender) -> list[dict[str, Any]]:
+    """Every Coding of a CE, CWE, CNE or CF, in order."""
+    parts = value.parts
+    return [made for start in (0, 3, 9) if start < len(parts) and (made := _triplet(value, parts, start, sender))]
 
 
 def coding(value: Value, sender: Sender) -> dict[str, Any] | None:
@@ -62,6 +64,12 @@ def specimen_source(value: Value, sender: Sender) -> dict[str, Any] | None:
     if len(first.parts) == 1 and sender.translate("coding-systems", value.text(3)) is not None:
         return concept(value, sender)
     return concept(first, sender)
+
+
+def one_or_more(value: Value, sender: Sender) -> dict[str, Any] | list[dict[str, Any]] | None:
+    """CE, CWE, CNE or CF -> Coding: the one it has, or all of them; an element that takes one takes the first."""
+    found = codings(value, sender)
+    return found if len(found) > 1 else found[0] if found else None
 
 
 def local_concept(value: Value, sender: Sender) -> dict[str, Any] | None:

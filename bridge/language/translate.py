@@ -142,7 +142,7 @@ def _source(table: Table, term: Term) -> Callable[[str, str, str, Any, Scope], d
 
     def source(code: str, system: str, words: str, value: Any, scope: Scope) -> dict[str, Any]:
         if system and convert_ is not None and value is not None and (made := convert_(value, scope)) is not None:
-            return dict(made)
+            return dict(made[0] if made.__class__ is list else made)
         if term.kind == FHIR and value is not None:
             return dict(value)
         known = table.source_system and table.find(code, system) is not None

@@ -5,6 +5,7 @@ METHODS are written behind a value (`PID-3.first()`), FUNCTIONS alone (`if(a, b,
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from bridge.language.compile import Compiler
     from bridge.language.context import Context
 
+_MINUTES = re.compile(r"[0-9]{1,6}(\.0*)?\Z", re.ASCII)
+"""Whole minutes, as NM writes them; up to two years."""
 Build = Callable[["Compiler", Call, "Context"], Term]
 Push = Callable[["Compiler", Call, "Context", Target], "Reads | None"]
 
@@ -245,6 +248,22 @@ def _age(compiler: Compiler, tree: Call, context: Context) -> Term:
     return Term(age, FHIR, "integer", False)
 
 
+def _later(compiler: Compiler, tree: Call, context: Context) -> Term:
+    assert tree.of is not None
+    moments = convert.convert(compiler, _of(compiler, tree, context), Target(("dateTime",), "later"), tree.of)
+    amounts = compiler.texts(tree.arguments[0], context)
+
+    def later(scope: Scope) -> list[str]:
+        starts, minutes = moments(scope), amounts(scope)
+        if not starts or not minutes or "T" not in starts[0] or not _MINUTES.match(minutes[0]):
+            return NOTHING
+        try:
+            return [(datetime.datetime.fromisoformat(starts[0]) + datetime.timedelta(minutes=int(minutes[0].partition(".")[0]))).isoformat()]
+        except (ValueError, OverflowError):  # a leap second, or beyond the last year that Python knows
+            return NOTHING
+    return Term(later, FHIR, "dateTime", False)
+
+
 def _as(compiler: Compiler, tree: Call, context: Context) -> Term:
     term = _of(compiler, tree, context)
     if term.varies is None:
@@ -411,6 +430,7 @@ METHODS: dict[str, Function] = _table(iter([
     Function("ends", "text", "'text'", "boolean", "Whether it ends so.", _test(str.endswith), 1, 1),
     Function("contains", "text", "'text'", "boolean", "Whether it holds this text.", _test(lambda text, wanted: wanted in text), 1, 1),
     Function("age", "date", "on", "integer", "Whole years from the date to the other date.", _age, 1, 1),
+    Function("later", "time", "minutes", "dateTime", "So many minutes later; nothing when the time is a day only.", _later, 1, 1),
 ]))
 
 FUNCTIONS: dict[str, Function] = _table(iter([

@@ -31,6 +31,8 @@ from bridge.referral.match import identify, strong_identifiers
 Read = Draft | Answer | Outcome
 REUSED = Issue("information", "BRG-R023", "MSH-10", "this sender used the id before for another message; both were taken",
                "ask the sender to number messages without repeats", "informational")
+PERSONAL = ("ADT", "PPR", "PGL", "REF", "RRI", "SIU")
+"""Messages that are nothing without the person they are about."""
 
 
 def receive(rows: Sequence[InboxRow], bridge: Bridge, answers: Mapping[str, HeldItem] | None = None) -> list[Outcome]:
@@ -120,7 +122,7 @@ def _without_person(read: Read, draft: Draft, bridge: Bridge) -> Rejected | None
     if program is not None and program.general and not read.patient:
         return Rejected((Issue("error", "BRG-M404", "MSH-9", "no mapping for this event, and it names nobody",
                                "add one to mappings/ or stop sending it; the message is kept and can be replayed", "not-supported"),))
-    if not read.event.startswith("ADT"):
+    if not read.event.startswith(PERSONAL):
         return None
     if not read.patient:
         where, text = "PID-3", "no person can be made of this message"

@@ -75,6 +75,16 @@ def test_an_earlier_folder_stands_before_a_later_one(site: Path, tmp_path: Path)
     assert chosen.run(message.parse(MESSAGE.encode()), found.senders().of(sender()._feed), IDS).resources[0]["gender"] == "other"
 
 
+def test_what_reads_any_event_comes_last(site: Path) -> None:
+    """`from: hl7v2 *` reads what no other mapping does, also where another one's `when:` does not hold."""
+    write(site, other_yaml="mapping: other\nfrom: hl7v2 *\nemit:\n  patient: {resource: Patient, key: =PID-3}\n", child_yaml=CHILD + "when: =PV1-2 = 'I'\n")
+    found = Library.load([site])
+    texts = (MESSAGE, MESSAGE.replace("PV1|1|I", "PV1|1|O"), MESSAGE.replace("ADT^A03", "BAR^P01"))
+    chosen = [found.choose(message.parse(text.encode())) for text in texts]
+    assert [program.name for program in chosen if program] == ["child", "other", "other"]
+    assert [program.general for program in chosen if program] == [False, True, True]
+
+
 def test_two_mappings_for_one_event_need_a_when(site: Path) -> None:
     """The one whose `when:` holds is chosen, the one without comes last; two without are an error."""
     write(site, inpatient_yaml="mapping: inpatient\nextends: child\nwhen: =PV1-2 = 'I'\n", outpatient_yaml="mapping: outpatient\nextends: child\nwhen: =PV1-2 = 'O'\n")

@@ -59,7 +59,9 @@ def test_a_form_about_a_stranger_is_held_and_stores_nothing(town: Town) -> None:
     (b'{"record_type": "status"}', RECORD, "BRG-R3"),
     (b'{"resourceType": "Observation"}', FHIR, "BRG-M405"),
     (b'{"resourceType": "Consent"}', FHIR, "BRG-P"),
-    (b"MSH|^~\\&|A|B|||20260101||SIU^S12|1|P|2.5.1\rSCH|1\r", HL7V2, "BRG-M404"),
+    (b"MSH|^~\\&|A|B|||20260101||SIU^S12|1|P|2.5.1\rSCH|1\r", HL7V2, "BRG-R002"),
+    (b"MSH|^~\\&|A|B|||20260101||QRY^A19|1|P|2.5.1\rQRD|1\r", HL7V2, "BRG-M404"),
+    (b"MSH|^~\\&|A|B|||20260101||ACK^A03|1|P|2.5.1\rMSA|AA|7\r", HL7V2, "BRG-M404"),
 ])
 def test_what_cannot_become_anything_is_rejected_by_name(town: Town, body: bytes, kind: str, code: str) -> None:
     """A body that cannot be read, or that nobody maps, is rejected with a code, and its bytes are kept."""
@@ -69,6 +71,14 @@ def test_what_cannot_become_anything_is_rejected_by_name(town: Town, body: bytes
     (row,) = town.messages()
     assert (row.outcome, row.envelope.body) == ("rejected", body)
     assert row.issues == outcome.issues
+
+
+def test_an_event_nobody_mapped_is_kept_for_what_it_says(town: Town) -> None:
+    """A message about a person, of an event without a mapping of its own, is accepted, and an information issue says so."""
+    (outcome,) = town.take(adt().replace(b"ADT^A03^ADT_A03", b"DFT^P03^DFT_P03").replace(b"ADT^A03", b"DFT^P03"))
+    assert isinstance(outcome, Accepted)
+    assert [issue.severity for issue in outcome.draft.issues if issue.code == "BRG-M407"] == ["information"]
+    assert {"Patient", "Encounter"} <= {one["resourceType"] for one in outcome.draft.resources}
 
 
 def test_the_envelope_is_stored_before_anything_is_read(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:

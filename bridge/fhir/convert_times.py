@@ -39,7 +39,7 @@ def date_time(value: Value, sender: Sender) -> str | None:
 
 def day(value: Value, sender: Sender) -> str | None:
     """TS, DTM or DT -> date: the first eight digits, as many as were sent; the time of day is not looked at."""
-    text = value.text()
+    text = value.text().strip()
     if not text:
         return None
     found = _LEAD.match(text)
@@ -100,7 +100,7 @@ def _precedes(one: str, other: str) -> bool:
 
 
 def _read(value: Value, sender: Sender) -> Parts | None:
-    text = value.text()
+    text = value.text().strip()
     if not text:
         return None
     found = _STAMP.match(text) or _ISO.match(text)

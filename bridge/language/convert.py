@@ -231,13 +231,10 @@ def _copied(term: Term) -> Reads:
 
 def _varying(term: Term, target: Target) -> Reads:
     """OBX-5: the converter is chosen by OBX-2 at run time; a type that has no way to the target gives nothing."""
-    read, label, varies = term.read, term.label, term.varies or (lambda scope: "")
-
-    def convert(scope: Scope) -> list[Any]:
-        type_ = varies(scope)
-        act = next((found for name in target.types if (found := CONVERTERS.get((type_, name))) is not None), None)
-        return _converted(Term(read, V2, type_, term.many, label), act)(scope) if act else NOTHING
-    return convert
+    ways = {source: _converted(Term(term.read, V2, source, term.many, term.label), act)
+            for name in reversed(target.types) for (source, to), act in CONVERTERS.items() if to == name}
+    varies = term.varies or (lambda scope: "")
+    return flat("{ways}.get({0}, {nothing})(scope)", varies, ways=ways, nothing=flat("{nothing}", nothing=NOTHING))
 
 
 def _references(compiler: Compiler, term: Term, target: Target, tree: Tree) -> Reads:

@@ -7,7 +7,7 @@ another's body waits for it; the order is found when the mapping is compiled, an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,7 +78,8 @@ class Emit:
             made[()] = Made(self.face.type, id_, [], ())
 
     def _walk(self, scope: Scope, ids: Ids, made: dict[tuple[Any, ...], Made], walks: list[Walk]) -> None:
-        (step, walk), *inner = walks
+        step, walk = walks[0]
+        inner = walks[1:]
         slots, memory, steps = scope.slots, self.memory, self.face.steps
         for item in walk(scope):
             if step is None:
@@ -199,14 +200,11 @@ def schedule(emits: Mapping[str, Emit]) -> list[tuple[str, str]]:
     return order
 
 
-def gather(emits: Mapping[str, Emit], scope: Scope) -> tuple[dict[str, Any], ...]:
+def gather(emits: Iterable[Emit], scope: Scope) -> tuple[dict[str, Any], ...]:
     """All resources in the order of the file; of two with one id the first stays."""
     found: dict[str, dict[str, Any]] = {}
-    for emit in emits.values():
-        items = scope.made[emit.face.number]
-        if not items:
-            continue
-        for made in items.values():
+    for emit in emits:
+        for made in scope.made[emit.face.number].values():
             body = made.body
             if body is None:
                 continue

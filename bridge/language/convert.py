@@ -17,6 +17,7 @@ from bridge.hl7v2.message import Value
 from bridge.language.expr import Tree
 from bridge.language.flat import flat
 from bridge.language.lift import TIMES, WORDS, Lift, clone, from_text, lifts, spoken
+from bridge.language.memory import KEPT, LONGEST
 from bridge.language.scope import Scope
 from bridge.language.syntax import Place, fault
 from bridge.language.term import FHIR, MADE, NOTHING, SEGMENT, V2, Reads, Target, Term
@@ -32,7 +33,6 @@ LASTING = frozenset({"CE", "CWE", "CNE", "CF", "HD", "XON", "XCN", "CN", "CNN", 
 """HL7 types that say nothing of the patient by themselves and come again in other messages of a sender."""
 AGAIN = frozenset({"CX", "TS", "DTM"})
 """HL7 types whose values stand in several places of one message."""
-REMEMBERED = 4096
 _NESTED = frozenset({dict, list})
 _NULL = '""'
 _PLAIN = frozenset({"ST", "TX", "FT", "ID", "IS", "NM", "SI", "TS", "DTM", "DT", "TM", "GTS", "FN"})
@@ -190,9 +190,11 @@ def remember(act: Callable[[Any, Any], Any], value: Any, scope: Scope, lasting: 
     memo = scope.lasting if lasting else scope.memo
     before = len(scope.said)
     made = act(value, scope)
-    if len(memo) >= REMEMBERED:
-        memo.clear()
-    known = memo[act, value.raw] = Memory(made, scope.said[before:], not lasting)
+    known = Memory(made, scope.said[before:], not lasting)
+    if len(value.raw) <= LONGEST:
+        if len(memo) >= KEPT:
+            memo.clear()
+        memo[act, value.raw] = known
     return known
 
 

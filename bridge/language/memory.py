@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PUBLIC = frozenset({"Organization", "Practitioner", "PractitionerRole", "Location"})
 RECURRING = frozenset({
     "CE", "CWE", "CNE", "CF", "ID", "IS", "HD", "XON", "XCN", "CN", "CNN", "PL", "SI", "FC", "MSG", "PT", "VID"})
-KEPT = 2048
+KEPT = 4096
 """Different inputs remembered per sender; when it is full it starts afresh."""
 LONGEST = 1000
 """Characters of a field that is remembered; a longer one is no code."""

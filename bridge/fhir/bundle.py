@@ -29,8 +29,11 @@ RANK = {name: rank for rank, name in enumerate(ORDER)}
 
 def ordered(resources: Iterable[Resource]) -> list[Resource]:
     """The resources by type (`ORDER`), then id; the first of several with the same `Type/id` is kept."""
-    distinct = {(each["resourceType"], each["id"]): each for each in reversed(list(resources))}
-    return [distinct[key] for key in sorted(distinct, key=lambda key: (RANK.get(key[0], len(RANK)), *key))]
+    distinct: dict[tuple[int, str, str], Resource] = {}
+    for each in resources:
+        kind = each["resourceType"]
+        distinct.setdefault((RANK.get(kind, len(RANK)), kind, each["id"]), each)
+    return [distinct[key] for key in sorted(distinct)]
 
 
 def collection(resources: Iterable[Resource], *, base: str = "", timestamp: str = "") -> Resource:
@@ -55,18 +58,19 @@ def resources(bundle: Resource) -> list[Resource]:
 
 def _bundle(kind: str, listed: Sequence[Resource], base: str, timestamp: str) -> Resource:
     """The Bundle without requests; an empty one has no entry at all, for FHIR knows no empty list."""
-    full = {f"{each['resourceType']}/{each['id']}": _full_url(each, base) for each in listed}
-    names = {} if base else full
-    entries = [{"fullUrl": url, "resource": rewrite(each, names) if names else each} for url, each in zip(full.values(), listed, strict=True)]
+    if base:
+        root = base.rstrip("/")
+        entries = [{"fullUrl": f"{root}/{each['resourceType']}/{each['id']}", "resource": each} for each in listed]
+    else:
+        names = {f"{each['resourceType']}/{each['id']}": _uuid_url(each) for each in listed}
+        entries = [{"fullUrl": url, "resource": rewrite(each, names)} for url, each in zip(names.values(), listed, strict=True)]
     made: Resource = {"resourceType": "Bundle", "type": kind}
     if timestamp:
         made["timestamp"] = timestamp
     return made | ({"entry": entries} if entries else {})
 
 
-def _full_url(resource: Resource, base: str) -> str:
-    if base:
-        return f"{base.rstrip('/')}/{resource['resourceType']}/{resource['id']}"
+def _uuid_url(resource: Resource) -> str:
     if not UUID.match(resource["id"]):
         raise ValueError(f"a {resource['resourceType']} has an id that is no UUID: a Bundle without base needs UUIDs")
     return f"urn:uuid:{resource['id']}"

@@ -93,9 +93,7 @@ def rewrite(segments: Segments, place: Path, change: Change) -> bool:
         raw, seps = segment.field(place.field), segment.seps
         if not raw:
             continue
-        new = (seps.repetition or "").join(
-            _changed(one, place.component, seps, change) for one in _repetitions(raw, seps)
-        )
+        new = (seps.repetition or "").join([_changed(one, place.component, seps, change) for one in _repetitions(raw, seps)])
         if new != raw:
             segments[index] = segment.replaced({place.field: new})
             changed = True

@@ -140,7 +140,7 @@ class Segment:
 class Message:
     """A message as the sender meant it. `body` is what was received, to the byte; `repairs` says what was put right."""
 
-    __slots__ = ("_by_name", "body", "changed", "head", "repairs", "segments", "seps")
+    __slots__ = ("_by_name", "_event", "body", "changed", "head", "repairs", "segments", "seps")
 
     def __init__(
         self, body: bytes, segments: list[Segment], repairs: tuple[Issue, ...] = (), changed: bool = False
@@ -151,6 +151,7 @@ class Message:
         self.seps = self.head.seps
         self.repairs = repairs
         self.changed = changed
+        self._event = ""
         self._by_name: dict[str, list[Segment]] = {}
         for segment in segments:
             self._by_name.setdefault(segment.name, []).append(segment)
@@ -181,7 +182,9 @@ class Message:
     @property
     def event(self) -> str:
         """Code and trigger, for example ADT^A03; the code alone when there is no trigger."""
-        return f"{self.code}^{trigger}" if (trigger := self.trigger) else self.code
+        if not self._event:
+            self._event = f"{self.code}^{trigger}" if (trigger := self.trigger) else self.code
+        return self._event
 
     @property
     def structure(self) -> str:

@@ -16,6 +16,7 @@ from bridge.hl7v2 import tables
 from bridge.language import convert, functions, operator
 from bridge.language.context import POLICIES, Context, Face, Mixed
 from bridge.language.expr import Call, FieldPath, Listing, Literal, Member, Name, Operation, Tree, parse
+from bridge.language.flat import flat
 from bridge.language.let import Lets
 from bridge.language.memory import FIELD, ITEM, OTHER, Input, Inputs
 from bridge.language.presence import ALWAYS, Clauses, Presence
@@ -99,8 +100,8 @@ class Compiler:
             return term.truth
         read = term.texts or term.read
         if term.kind == FHIR and term.type == "boolean":
-            return lambda scope: read(scope)[:1] == [True]
-        return lambda scope: bool(read(scope))
+            return flat("{0}[:1] == {yes}", read, yes=[True])
+        return flat("not not {0}", read)
 
     def expression(self, scalar: Scalar) -> Tree:
         """The tree of a scalar with `=`, or its literal as a tree."""
@@ -214,11 +215,11 @@ class Compiler:
             return self.part(_current(item), tree.text, tree)
         if tree.kind == "boolean":
             value = tree.text == "true"
-            return Term(lambda scope: [value], FHIR, "boolean", False, truth=lambda scope: value)
+            return Term(flat("[{value}]", value=value), FHIR, "boolean", False, truth=flat("{value}", value=value))
         if tree.kind == "number":
             return constant([float(tree.text) if "." in tree.text else int(tree.text)], "decimal" if "." in tree.text else "integer")
-        texts = [tree.text] if tree.text else NOTHING
-        return Term(lambda scope: texts, FHIR, "string", False, texts=lambda scope: texts)
+        texts = flat("{texts}", texts=[tree.text] if tree.text else NOTHING)
+        return Term(texts, FHIR, "string", False, texts=texts)
 
     def part(self, term: Term, number: str, tree: Tree) -> Term:
         """A component (`4`, `4.1`) of HL7 values."""
@@ -372,7 +373,7 @@ def _one_made(number: int, places: tuple[int, ...]) -> Callable[[Scope], Any]:
 def _current(step: Step) -> Term:
     slot = step.slot
     label = f"{step.segment}-{step.field}" if step.field else step.key
-    return Term(lambda scope: [scope.slots[slot]], step.kind, step.type, False, label, step.key, varies=step.varies)
+    return Term(flat(f"[scope.slots[{slot}]]"), step.kind, step.type, False, label, step.key, varies=step.varies)
 
 
 def _step_of(key: str, steps: Iterable[Step]) -> Step | None:
@@ -399,12 +400,11 @@ def _push_operation(compiler: Compiler, tree: Operation, context: Context, targe
 
 def _push_listing(compiler: Compiler, tree: Listing, context: Context, target: Target) -> Reads:
     reads = [compiler.give(item, context, target) for item in tree.items]
-    return lambda scope: [value for read in reads for value in read(scope)]
+    return operator.together(reads)
 
 
 def _push_literal(compiler: Compiler, tree: Literal, context: Context, target: Target) -> Reads:
-    values = convert.literal(compiler.elements, tree.text, target, tree.place)
-    return lambda scope: values
+    return flat("{values}", values=convert.literal(compiler.elements, tree.text, target, tree.place))
 
 
 def _push_call(compiler: Compiler, tree: Call, context: Context, target: Target) -> Reads | None:

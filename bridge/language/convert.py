@@ -15,7 +15,9 @@ from bridge.fhir.convert import CONVERTERS
 from bridge.fhir.elements import Elements
 from bridge.hl7v2.message import Value
 from bridge.language.expr import Tree
+from bridge.language.flat import flat
 from bridge.language.lift import TIMES, WORDS, Lift, clone, from_text, lifts, spoken
+from bridge.language.memory import KEPT, LONGEST
 from bridge.language.scope import Scope
 from bridge.language.syntax import Place, fault
 from bridge.language.term import FHIR, MADE, NOTHING, SEGMENT, V2, Reads, Target, Term
@@ -31,7 +33,6 @@ LASTING = frozenset({"CE", "CWE", "CNE", "CF", "HD", "XON", "XCN", "CN", "CNN", 
 """HL7 types that say nothing of the patient by themselves and come again in other messages of a sender."""
 AGAIN = frozenset({"CX", "TS", "DTM"})
 """HL7 types whose values stand in several places of one message."""
-REMEMBERED = 4096
 _NESTED = frozenset({dict, list})
 _NULL = '""'
 _PLAIN = frozenset({"ST", "TX", "FT", "ID", "IS", "NM", "SI", "TS", "DTM", "DT", "TM", "GTS", "FN"})
@@ -83,12 +84,9 @@ def _ways(elements: Elements, term: Term, target: Target) -> str:
 
 
 def _converted(term: Term, act: Callable[[Any, Any], Any]) -> Reads:
-    read, label, convert_one = term.read, term.label, _remembering(term.type, act)
+    label, convert_one = term.label, _remembering(term.type, act)
 
-    def convert(scope: Scope) -> list[Any]:
-        values = read(scope)
-        if not values:
-            return NOTHING
+    def convert(values: list[Any], scope: Scope) -> list[Any]:
         scope.where = label
         found: list[Any] = []
         for value in values:
@@ -105,7 +103,7 @@ def _converted(term: Term, act: Callable[[Any, Any], Any]) -> Reads:
             elif made is not None:
                 found.append(made)
         return found
-    return convert
+    return flat("{convert}(values, scope) if (values := {0}) else {nothing}", term.read, convert=convert, nothing=NOTHING)
 
 
 def single(compiler: Compiler, term: Term, target: Target, every: Callable[[Scope], Any]) -> Callable[[Scope], Any] | None:
@@ -192,9 +190,11 @@ def remember(act: Callable[[Any, Any], Any], value: Any, scope: Scope, lasting: 
     memo = scope.lasting if lasting else scope.memo
     before = len(scope.said)
     made = act(value, scope)
-    if len(memo) >= REMEMBERED:
-        memo.clear()
-    known = memo[act, value.raw] = Memory(made, scope.said[before:], not lasting)
+    known = Memory(made, scope.said[before:], not lasting)
+    if len(value.raw) <= LONGEST:
+        if len(memo) >= KEPT:
+            memo.clear()
+        memo[act, value.raw] = known
     return known
 
 
@@ -233,13 +233,10 @@ def _copied(term: Term) -> Reads:
 
 def _varying(term: Term, target: Target) -> Reads:
     """OBX-5: the converter is chosen by OBX-2 at run time; a type that has no way to the target gives nothing."""
-    read, label, varies = term.read, term.label, term.varies or (lambda scope: "")
-
-    def convert(scope: Scope) -> list[Any]:
-        type_ = varies(scope)
-        act = next((found for name in target.types if (found := CONVERTERS.get((type_, name))) is not None), None)
-        return _converted(Term(read, V2, type_, term.many, label), act)(scope) if act else NOTHING
-    return convert
+    ways = {source: _converted(Term(term.read, V2, source, term.many, term.label), act)
+            for name in reversed(target.types) for (source, to), act in CONVERTERS.items() if to == name}
+    varies = term.varies or (lambda scope: "")
+    return flat("{ways}.get({0}, {nothing})(scope)", varies, ways=ways, nothing=flat("{nothing}", nothing=NOTHING))
 
 
 def _references(compiler: Compiler, term: Term, target: Target, tree: Tree) -> Reads:
@@ -250,9 +247,13 @@ def _references(compiler: Compiler, term: Term, target: Target, tree: Tree) -> R
                         hint=f"`{term.label}` is a {term.type}")
         return lambda scope: [{"reference": made.ref} for made in read(scope)]
     if any(type_ in WORDS for type_ in target.types):
-        return lambda scope: [made.ref for made in read(scope)]
+        return flat("{refs}({0})", read, refs=_refs)
     raise fault(tree.place, f"{target.path}: `{term.label}` is a resource and {target.shown()} is no Reference",
                 hint=f"name an element: {term.label}.id")
+
+
+def _refs(found: list[Any]) -> list[str]:
+    return [made.ref for made in found]
 
 
 def textual(term: Term) -> bool:
@@ -274,9 +275,9 @@ def texts(term: Term, tree: Tree) -> Callable[[Scope], list[str]]:
         return term.texts
     read = term.read
     if term.kind == V2:
-        return lambda scope: [text for value in read(scope) if (text := value.text())]
+        return flat("{texts}({0})", read, texts=lambda values: [text for value in values if (text := value.text())])
     if term.kind == MADE:
-        return lambda scope: [made.ref for made in read(scope)]
+        return flat("{refs}({0})", read, refs=_refs)
     if term.kind == SEGMENT:
         return lambda scope: [segment.name for segment in read(scope)]
     if term.type in WORDS or term.type in TIMES:
@@ -303,7 +304,7 @@ def component(term: Term, number: int, sub: int, type_: str) -> Term:
 
     label = f"{term.label}.{number}" + (f".{sub}" if sub else "") if term.label else ""
     return term.over(parts, type=type_, label=label, path="", varies=None,
-                     texts=lambda scope: [text for value in read(scope) if (text := value.text(number, at))])
+                     texts=flat("{texts}({0})", read, texts=lambda values: [text for value in values if (text := value.text(number, at))]))
 
 
 def literal(elements: Elements, text: str, target: Target, place: Place) -> list[Any]:
@@ -326,7 +327,7 @@ def moments(compiler: Compiler, term: Term, tree: Tree) -> Callable[[Scope], lis
     if term.type not in TEMPORAL and term.type not in ("string", "any", "varies"):
         raise fault(tree.place, f"{term.shown()} is no date or time")
     read = convert(compiler, term, Target(("dateTime",), "comparison"), tree)
-    return lambda scope: [moment for text in read(scope) if (moment := parsed(text)) is not None]
+    return flat("{moments}({0})", read, moments=lambda texts: [moment for text in texts if (moment := parsed(text)) is not None])
 
 
 def parsed(text: str) -> datetime.datetime | None:
@@ -344,7 +345,7 @@ def numbers(term: Term, tree: Tree) -> Callable[[Scope], list[float]]:
     if term.kind == FHIR and term.type in NUMERIC:
         return term.read
     read = texts(term, tree)
-    return lambda scope: [number for text in read(scope) if (number := _float(text)) is not None]
+    return flat("{numbers}({0})", read, numbers=lambda texts: [number for text in texts if (number := _float(text)) is not None])
 
 
 def _float(text: str) -> float | None:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from bridge.fhir.convert import CONVERTERS
 from bridge.language import convert, operator, pattern, translate
 from bridge.language.expr import Call, Literal, Name
+from bridge.language.flat import flat
 from bridge.language.memory import OTHER
 from bridge.language.scope import Scope
 from bridge.language.syntax import fault, nearest
-from bridge.language.term import FHIR, NOTHING, SEGMENT, V2, Reads, Step, Target, Term, boolean, strings
+from bridge.language.term import FHIR, NOTHING, SEGMENT, V2, Reads, Step, Target, Term, Truth, boolean, strings
 
 if TYPE_CHECKING:
     from bridge.language.compile import Compiler
@@ -106,14 +107,13 @@ def _pick(cut: slice) -> tuple[Build, Push]:
     def build(compiler: Compiler, tree: Call, context: Context) -> Term:
         term = _of(compiler, tree, context)
         read, texts = term.read, term.texts
-        return term.over(lambda scope: read(scope)[cut], many=False,
-                         texts=(lambda scope: texts(scope)[cut]) if texts else None)
+        return term.over(flat("{0}[{cut}]", read, cut=cut), many=False, texts=flat("{0}[{cut}]", texts, cut=cut) if texts else None)
 
     def push(compiler: Compiler, tree: Call, context: Context, target: Target) -> Reads | None:
         assert tree.of is not None
         if isinstance(tree.of, Call) and (tree.of.name == "map" or tree.of.name.startswith("or_")):
             read = compiler.give(tree.of, context, target)
-            return lambda scope: read(scope)[cut]
+            return flat("{0}[{cut}]", read, cut=cut)
         return None
     return build, push
 
@@ -143,7 +143,7 @@ def _where(compiler: Compiler, tree: Call, context: Context) -> Term:
 
 def _bodies(term: Term) -> Reads:
     read = term.read
-    return lambda scope: [made.body for made in read(scope) if made.body is not None]
+    return flat("{bodies}({0})", read, bodies=lambda found: [made.body for made in found if made.body is not None])
 
 
 def _refuse_segment(tree: Call) -> NoReturn:
@@ -155,18 +155,18 @@ def _exists(compiler: Compiler, tree: Call, context: Context) -> Term:
     read = term.texts or term.read
     if tree.arguments:
         read = _where(compiler, tree, context).read
-    return boolean(lambda scope: bool(read(scope)))
+    return boolean(flat("not not {0}", read))
 
 
 def _empty(compiler: Compiler, tree: Call, context: Context) -> Term:
     term = _of(compiler, tree, context)
     read = term.texts or term.read
-    return boolean(lambda scope: not read(scope))
+    return boolean(flat("not {0}", read))
 
 
 def _count(compiler: Compiler, tree: Call, context: Context) -> Term:
     read = _of(compiler, tree, context).read
-    return Term(lambda scope: [len(read(scope))], FHIR, "integer", False)
+    return Term(flat("[len({0})]", read), FHIR, "integer", False)
 
 
 def _distinct(compiler: Compiler, tree: Call, context: Context) -> Term:
@@ -186,7 +186,7 @@ def _distinct(compiler: Compiler, tree: Call, context: Context) -> Term:
 def _each_text(act: Callable[[str], str]) -> Build:
     def build(compiler: Compiler, tree: Call, context: Context) -> Term:
         read = _texts(compiler, tree, context)
-        return strings(lambda scope: [made for text in read(scope) if (made := act(text))])
+        return strings(flat("{every}({0})", read, every=lambda texts: [made for text in texts if (made := act(text))]))
     return build
 
 
@@ -200,14 +200,14 @@ def _test(act: Callable[[str, str], bool]) -> Build:
     def build(compiler: Compiler, tree: Call, context: Context) -> Term:
         wanted = _text_argument(tree, 0, "a 'text'")
         read = _texts(compiler, tree, context)
-        return boolean(lambda scope: any(act(text, wanted) for text in read(scope)))
+        return boolean(flat("{some}({0})", read, some=lambda texts: any([act(text, wanted) for text in texts])))
     return build
 
 
 def _matches(compiler: Compiler, tree: Call, context: Context) -> Term:
     match = pattern.compiled(_text_argument(tree, 0, "a 'pattern'"), tree.arguments[0].place)
     read = _texts(compiler, tree, context)
-    return boolean(lambda scope: any(match(text) for text in read(scope)))
+    return boolean(flat("{some}({0})", read, some=lambda texts: any([match(text) for text in texts])))
 
 
 def _replace(compiler: Compiler, tree: Call, context: Context) -> Term:
@@ -274,7 +274,7 @@ def _as(compiler: Compiler, tree: Call, context: Context) -> Term:
         if name not in known:
             raise fault(argument.place, f"no HL7 type {name}", name, known)
     names, read, varies = frozenset(wanted), term.read, term.varies
-    made: Reads = lambda scope: read(scope) if varies(scope) in names else NOTHING  # noqa: E731
+    made = flat("{0} if {1} in {names} else {nothing}", read, varies, names=names, nothing=NOTHING)
     return term.over(made, type=wanted[0] if len(wanted) == 1 else "varies")
 
 
@@ -316,16 +316,16 @@ def _map_push(compiler: Compiler, tree: Call, context: Context, target: Target) 
 def _if(compiler: Compiler, tree: Call, context: Context) -> Term:
     holds = compiler.truth(tree.arguments[0], context)
     terms = compiler.joined([compiler.natural(argument, context) for argument in tree.arguments[1:]], tree)
-    one = terms[0].read
-    other = terms[1].read if len(terms) > 1 else lambda scope: NOTHING
-    return terms[0].over(lambda scope: one(scope) if holds(scope) else other(scope), path="", many=True)
+    return terms[0].over(_either(holds, *[term.read for term in terms]), path="", many=True)
 
 
 def _if_push(compiler: Compiler, tree: Call, context: Context, target: Target) -> Reads:
     holds = compiler.truth(tree.arguments[0], context)
-    one = compiler.give(tree.arguments[1], context, target)
-    other = compiler.give(tree.arguments[2], context, target) if len(tree.arguments) > 2 else lambda scope: NOTHING
-    return lambda scope: one(scope) if holds(scope) else other(scope)
+    return _either(holds, *[compiler.give(argument, context, target) for argument in tree.arguments[1:]])
+
+
+def _either(holds: Truth, *branches: Reads) -> Reads:
+    return flat("{1} if {0} else {2}" if len(branches) > 1 else "{1} if {0} else {nothing}", holds, *branches, nothing=NOTHING)
 
 
 def _coalesce(compiler: Compiler, tree: Call, context: Context) -> Term:
@@ -375,17 +375,14 @@ def _codings(compiler: Compiler, tree: Call, context: Context) -> Term:
 def _code(compiler: Compiler, tree: Call, context: Context) -> Term:
     """A Coding of each code; an empty system or code gives none."""
     reads = [compiler.texts(argument, context) for argument in tree.arguments]
-    system, code, display = reads[0], reads[1], reads[2] if len(reads) > 2 else lambda scope: NOTHING
 
-    def coding(scope: Scope) -> list[Any]:
-        systems, words = system(scope), display(scope)
-        if not systems:
-            return NOTHING
-        made = [{"system": systems[0], "code": each} for each in code(scope)]
+    def coding(systems: list[str], codes: list[str], words: list[str] = NOTHING) -> list[Any]:
+        made = [{"system": systems[0], "code": each} for each in codes]
         if words and len(made) == 1:
             made[0]["display"] = words[0]
         return made
-    return Term(coding, FHIR, "Coding")
+    rest = ", ".join(f"{{{number}}}" for number in range(1, len(reads)))
+    return Term(flat(f"{{coding}}(found, {rest}) if (found := {{0}}) else {{nothing}}", *reads, coding=coding, nothing=NOTHING), FHIR, "Coding")
 
 
 def _set(compiler: Compiler, tree: Call, context: Context) -> Term:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.language import convert
 from bridge.language.context import Context, Mixed
 from bridge.language.expr import Name, Tree
+from bridge.language.flat import flat
 from bridge.language.scope import Scope
 from bridge.language.syntax import fault
 from bridge.language.term import MADE, Reads, Target, Term, boolean
@@ -88,32 +89,29 @@ def per_message(compiler: Compiler, read: Read) -> Read:
     """The same, evaluated once per Scope; what read HL7 null or filed something is read again, so that it is noticed again."""
     index = compiler.cache()
 
-    def once(scope: Scope) -> Any:
-        found = scope.cache[index]
-        if found is None:
-            before, scope.null = scope.null, False
-            filed = len(scope.said) + len(scope.asked)
-            found = read(scope)
-            if not scope.null and len(scope.said) + len(scope.asked) == filed:
-                scope.cache[index] = found
-            scope.null = scope.null or before
-        return found
-    return once
+    def keep(scope: Scope, found: Any) -> None:
+        scope.cache[index] = found
+    return flat(f"found if (found := scope.cache[{index}]) is not None else {{first}}(scope)", first=_first(read, keep))
 
 
 def per_item(compiler: Compiler, read: Read) -> Read:
     """The same, evaluated once per item of an emit."""
     index = compiler.cache()
 
-    def once(scope: Scope) -> Any:
-        known = scope.cache[index]
-        if known is not None and known[0] == scope.turn:
-            return known[1]
+    def keep(scope: Scope, found: Any) -> None:
+        scope.cache[index] = (scope.turn, found)
+    return flat(f"known[1] if (known := scope.cache[{index}]) is not None and known[0] == scope.turn else {{first}}(scope)",
+                first=_first(read, keep))
+
+
+def _first(read: Read, keep: Callable[[Scope, Any], None]) -> Read:
+    """The value as it is read, kept unless reading it said something."""
+    def first(scope: Scope) -> Any:
         before, scope.null = scope.null, False
         filed = len(scope.said) + len(scope.asked)
         found = read(scope)
         if not scope.null and len(scope.said) + len(scope.asked) == filed:
-            scope.cache[index] = (scope.turn, found)
+            keep(scope, found)
         scope.null = scope.null or before
         return found
-    return once
+    return first

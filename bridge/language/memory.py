@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PUBLIC = frozenset({"Organization", "Practitioner", "PractitionerRole", "Location"})
 RECURRING = frozenset({
     "CE", "CWE", "CNE", "CF", "ID", "IS", "HD", "XON", "XCN", "CN", "CNN", "PL", "SI", "FC", "MSG", "PT", "VID"})
-KEPT = 2048
+KEPT = 4096
 """Different inputs remembered per sender; when it is full it starts afresh."""
 LONGEST = 1000
 """Characters of a field that is remembered; a longer one is no code."""
@@ -62,16 +62,16 @@ class Known:
 class Inputs:
     """A set of inputs: finds, for the message at hand, what was made of the same ones before."""
 
-    __slots__ = ("_index", "_key")
+    __slots__ = ("_key", "index")
 
     def __init__(self, inputs: Iterable[Input], index: int | None) -> None:
         """`index` is the place in Scope.cache for inputs that stay the same throughout a message, None for others."""
-        self._index = index
+        self.index = index
         self._key = _key(", ".join([_read(*each) for each in sorted(inputs)]))
 
     def shelf(self, scope: Scope) -> dict[Any, Known]:
         """Known values by what made them, for the inputs as they are now."""
-        index = self._index
+        index = self.index
         if index is not None:
             found: dict[Any, Known] | None = scope.cache[index]
             if found is None:
@@ -110,10 +110,12 @@ def remembered(give: Callable[[Scope], Any], inputs: Inputs, placed: bool) -> Ca
 
     `placed`: it stands in the items of a segment, whose numbers findings carry; then only what has none is kept.
     """
-    shelf, mark = inputs.shelf, object()
+    shelf, index, mark = inputs.shelf, inputs.index, object()
 
     def recall(scope: Scope) -> Any:
-        here = shelf(scope)
+        here = scope.cache[index] if index is not None else None
+        if here is None:
+            here = shelf(scope)
         known = here.get(mark)
         if known is None:
             return keep(give, scope, here, mark, placed)

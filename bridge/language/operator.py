@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.language import convert
 from bridge.language.expr import Call, Listing, Literal, Operation, Tree
+from bridge.language.flat import flat
 from bridge.language.scope import Scope
 from bridge.language.syntax import fault
 from bridge.language.table import CodeSet
@@ -37,27 +38,23 @@ def build(compiler: Compiler, tree: Operation, context: Context) -> Term:
     if sign in _ORDER:
         return boolean(_ordered(compiler, sign, left, right, context))
     equal = _equal(compiler, left, right, context)
-    return boolean(equal if sign == "=" else lambda scope: not equal(scope))
+    return boolean(equal if sign == "=" else flat("not {0}", equal))
 
 
 def either(reads: Sequence[Reads]) -> Reads:
     """The first that gives anything."""
-    if len(reads) == 2:
-        one, other = reads
-        return lambda scope: one(scope) or other(scope)
-
-    def first(scope: Scope) -> list[Any]:
-        for read in reads:
-            if found := read(scope):
-                return found
-        return NOTHING
-    return first
+    return flat(" or ".join(f"{{{number}}}" for number in range(len(reads))), *reads)
 
 
 def concatenated(terms: list[Term]) -> Term:
     """All values of all terms, which have one type."""
     reads = [term.read for term in terms]
-    return Term(lambda scope: [value for read in reads for value in read(scope)], terms[0].kind, terms[0].type, True, terms[0].label)
+    return Term(together(reads), terms[0].kind, terms[0].type, True, terms[0].label)
+
+
+def together(reads: Sequence[Reads]) -> Reads:
+    """All values of all of them."""
+    return flat("[" + ", ".join(f"*{{{number}}}" for number in range(len(reads))) + "]", *reads)
 
 
 def _first_of(terms: list[Term]) -> Term:
@@ -70,43 +67,39 @@ def _first_of(terms: list[Term]) -> Term:
 
 def _logic(sign: str, truths: list[Truth]) -> Truth:
     if sign == "not":
-        inner = truths[0]
-        return lambda scope: not inner(scope)
-    if len(truths) == 2:
-        one, other = truths
-        return (lambda scope: one(scope) and other(scope)) if sign == "and" else (lambda scope: one(scope) or other(scope))
-    every = all if sign == "and" else any
-    return lambda scope: every(truth(scope) for truth in truths)
+        return flat("not {0}", truths[0])
+    return flat(f" {sign} ".join(f"{{{number}}}" for number in range(len(truths))), *truths)
 
 
 def _joined(compiler: Compiler, tree: Operation, context: Context) -> Term:
     """`+`: the first text of each part; nothing when every part that is no literal is empty."""
-    parts = [(isinstance(operand, Literal), compiler.texts(operand, context)) for operand in tree.operands]
+    fixed = [isinstance(operand, Literal) for operand in tree.operands]
+    needless = all(fixed)
 
-    def join(scope: Scope) -> list[str]:
-        said, pieces = False, []
-        for fixed, read in parts:
-            found = read(scope)
-            if found:
-                said = said or not fixed
-                pieces.append(found[0])
-        return ["".join(pieces)] if said or all(fixed for fixed, _ in parts) else NOTHING
-    return strings(join, many=False)
+    def join(found: Sequence[list[str]]) -> list[str]:
+        said, pieces = needless, []
+        for texts, literal in zip(found, fixed, strict=True):
+            if texts:
+                said = said or not literal
+                pieces.append(texts[0])
+        return ["".join(pieces)] if said else NOTHING
+    reads = [compiler.texts(operand, context) for operand in tree.operands]
+    return strings(flat("{join}((" + ", ".join(f"{{{number}}}" for number in range(len(reads))) + "))", *reads, join=join), many=False)
 
 
 def _equal(compiler: Compiler, left: Tree, right: Tree, context: Context) -> Truth:
     a, b = compiler.natural(left, context), _right(compiler, right, context)
     if a.type in convert.NUMERIC or b.type in convert.NUMERIC:
         one, other = convert.numbers(a, left), convert.numbers(b, right)
-        return lambda scope: not set(one(scope)).isdisjoint(other(scope))
+        return flat("not set({0}).isdisjoint({1})", one, other)
     if _timed(a) and _timed(b):
         return _meet(convert.moments(compiler, a, left), convert.moments(compiler, b, right))
     read, against = convert.texts(a, left), convert.texts(b, right)
     if isinstance(right, Literal):
         text = "true" if right.kind == "boolean" and right.text == "true" else right.text
-        return lambda scope: text in read(scope)
+        return flat("{text} in {0}", read, text=text)
     if isinstance(left, Literal):
-        return lambda scope: left.text in against(scope)
+        return flat("{text} in {0}", against, text=left.text)
     return _meet(read, against)
 
 
@@ -120,10 +113,7 @@ def _timed(term: Term) -> bool:
 
 
 def _meet(one: Callable[[Scope], list[Any]], other: Callable[[Scope], list[Any]]) -> Truth:
-    def meet(scope: Scope) -> bool:
-        found = one(scope)
-        return bool(found) and not set(found).isdisjoint(other(scope))
-    return meet
+    return flat("not set(found).isdisjoint({1}) if (found := {0}) else False", one, other)
 
 
 def _ordered(compiler: Compiler, sign: str, left: Tree, right: Tree, context: Context) -> Truth:
@@ -138,10 +128,9 @@ def _ordered(compiler: Compiler, sign: str, left: Tree, right: Tree, context: Co
     else:
         one, other = convert.texts(a, left), convert.texts(b, right)
 
-    def compare(scope: Scope) -> bool:
-        first, second = one(scope), other(scope)
+    def compare(first: list[Any], second: list[Any]) -> bool:
         return bool(first) and bool(second) and holds(first[0], second[0])
-    return compare
+    return flat("{compare}({0}, {1})", one, other, compare=compare)
 
 
 def _member(compiler: Compiler, left: Tree, right: Tree, context: Context) -> Truth:
@@ -155,14 +144,14 @@ def _member(compiler: Compiler, left: Tree, right: Tree, context: Context) -> Tr
         if all(isinstance(item, Literal) for item in items):
             fixed = frozenset(item.text for item in items if isinstance(item, Literal))
             read = convert.texts(term, left)
-            return lambda scope: not fixed.isdisjoint(read(scope))
+            return flat("not {apart}({0})", read, apart=fixed.isdisjoint)
         return _meet(convert.texts(term, left), _all_texts(compiler, items, context))
     return _meet(convert.texts(term, left), compiler.texts(right, context))
 
 
 def _all_texts(compiler: Compiler, items: Sequence[Tree], context: Context) -> Callable[[Scope], list[str]]:
     reads = [compiler.texts(item, context) for item in items]
-    return lambda scope: [text for read in reads for text in read(scope)]
+    return together(reads)
 
 
 def _in_set(term: Term, tree: Tree, codes: CodeSet) -> Truth:
@@ -172,7 +161,9 @@ def _in_set(term: Term, tree: Tree, codes: CodeSet) -> Truth:
             term.kind == FHIR and term.type not in ("Coding", "CodeableConcept")):
         read, anywhere, starts = convert.texts(term, tree), codes.anywhere, codes.starts
 
-        return lambda scope: any(text in anywhere or text.startswith(starts) for text in read(scope))
+        def within(texts: list[str]) -> bool:
+            return any([text in anywhere or text.startswith(starts) for text in texts])
+        return flat("{within}({0})", read, within=within)
     coded = convert.coded(term, tree)
     if term.kind == V2:
         return lambda scope: any(codes.has(code, scope.coding_system(system) if system else "") for code, system, _, _ in coded(scope))

@@ -15,6 +15,7 @@ from bridge.hl7v2 import tables
 from bridge.hl7v2.message import Value
 from bridge.hl7v2.path import Path
 from bridge.language.expr import FieldPath, Name, Tree
+from bridge.language.flat import flat
 from bridge.language.memory import FIELD, ITEM, OTHER, RECURRING, Input
 from bridge.language.scope import Scope
 from bridge.language.syntax import fault
@@ -298,47 +299,36 @@ def related(step: Step, steps: Sequence[Step]) -> Callable[[Scope, int], bool] |
 
 
 def _item(slot: int) -> Reads:
-    return lambda scope: [scope.slots[slot]]
+    return flat(f"[scope.slots[{slot}]]")
 
 
 def _part(slot: int, path: Path) -> Reads:
     component, sub = path.component, path.sub
 
-    def read(scope: Scope) -> list[Any]:
-        value = scope.slots[slot].component(component)
+    def read(item: Value) -> list[Any]:
+        value = item.component(component)
         if sub:
             value = value.component(sub)
         return [value] if value.raw else NOTHING
-    return read
+    return flat(f"{{read}}(scope.slots[{slot}])", read=read)
 
 
 def _part_texts(slot: int, path: Path) -> Callable[[Scope], list[str]]:
-    component, sub = path.component, path.sub or 1
-
-    def texts(scope: Scope) -> list[str]:
-        text = scope.slots[slot].text(component, sub)
-        return [text] if text else NOTHING
-    return texts
+    return flat(f"[text] if (text := scope.slots[{slot}].text({path.component}, {path.sub or 1})) else {{nothing}}", nothing=NOTHING)
 
 
 def _quick_values(slot: int, path: Path) -> Reads:
     """The values at a path over fields that are split already."""
-    field, repetition, component, sub = path.field, path.repetition, path.component, path.sub
+    repetition, component, sub = path.repetition, path.component, path.sub
     index = component - 1
 
-    def whole(scope: Scope) -> list[Any]:
-        fields = scope.slots[slot]
-        if field >= len(fields) or not (raw := fields[field]):
-            return NOTHING
+    def whole(raw: str, scope: Scope) -> list[Any]:
         seps = scope.seps
         if scope.repeat in raw:
             return [Value(one, seps) for one in raw.split(scope.repeat) if one]
         return [Value(raw, seps)]
 
-    def parts(scope: Scope) -> list[Any]:
-        fields = scope.slots[slot]
-        if field >= len(fields) or not (raw := fields[field]):
-            return NOTHING
+    def parts(raw: str, scope: Scope) -> list[Any]:
         found = raw.split(scope.repeat) if scope.repeat in raw else (raw,)
         if repetition:
             found = found[repetition - 1:repetition]
@@ -352,18 +342,21 @@ def _quick_values(slot: int, path: Path) -> Reads:
         if sub:
             values = [inner for value in values if (inner := value.component(sub)).raw]
         return values
-    return parts if repetition or component else whole
+    return _raw(slot, path.field, parts if repetition or component else whole)
+
+
+def _raw(slot: int, field: int, act: Callable[[str, Scope], Any]) -> Reads:
+    """What `act` makes of a field as it was sent; nothing for one that is absent."""
+    return flat(f"{{act}}(raw, scope) if len(fields := scope.slots[{slot}]) > {field} and (raw := fields[{field}]) else {{nothing}}",
+                act=act, nothing=NOTHING)
 
 
 def _quick_texts(slot: int, path: Path) -> Callable[[Scope], list[str]]:
     """The texts at a path over fields that are split already; letters and digits hold no separator and no escape."""
-    field, repetition, component, sub = path.field, path.repetition, path.component or 1, path.sub or 1
+    repetition, component, sub = path.repetition, path.component or 1, path.sub or 1
     index = component - 1
 
-    def texts(scope: Scope) -> list[str]:
-        fields = scope.slots[slot]
-        if field >= len(fields) or not (raw := fields[field]):
-            return NOTHING
+    def texts(raw: str, scope: Scope) -> list[str]:
         seps = scope.seps
         if repetition or scope.repeat in raw:
             found = raw.split(scope.repeat)
@@ -377,7 +370,7 @@ def _quick_texts(slot: int, path: Path) -> Callable[[Scope], list[str]]:
             return [part]
         text = Value(raw, seps).text(component, sub)
         return [text] if text else NOTHING
-    return texts
+    return _raw(slot, path.field, texts)
 
 
 def survey(message: Any, firsts: dict[str, int], slots: list[Any]) -> dict[str, int]:

@@ -15,6 +15,7 @@ from bridge.fhir.elements import Element
 from bridge.language import convert
 from bridge.language.copier import copier
 from bridge.language.expr import Literal, Name, Tree, parse
+from bridge.language.flat import flat
 from bridge.language.memory import OTHER, Input, beyond, remembered
 from bridge.language.presence import ALWAYS, Clauses, either, every, met
 from bridge.language.scope import Scope
@@ -286,19 +287,16 @@ def _fixed(constant: Any) -> Give:
 
 def _listed(read: Reads) -> Give:
     """A list that is the element's own: what expressions give may be shared."""
-    return lambda scope: list(found) if (found := read(scope)) else None
+    return flat("list(found) if (found := {0}) else None", read)
 
 
 def _single(read: Give, path: str) -> Give:
-    def single(scope: Scope) -> Any:
-        found = read(scope)
-        if not found:
-            return None
-        if len(found) > 1 and any(value != found[0] for value in found):
+    def first(found: list[Any], scope: Scope) -> Any:
+        if any(value != found[0] for value in found):
             scope.report("warning", SEVERAL, f"{len(found)} values for {path}; the first was taken",
                          "choose with .first(), .last() or .where()")
         return found[0]
-    return single
+    return flat("None if not (found := {0}) else found[0] if len(found) == 1 else {first}(found, scope)", read, first=first)
 
 
 def _quiet(part: Part) -> Part:
@@ -348,8 +346,8 @@ def beside(made: dict[str, Any], name: str, value: Any, scope: Scope) -> None:
 
 def _guarded(when: Callable[[Scope], bool] | None, build: Callable[[Scope], Any]) -> Give:
     if when is None:
-        return lambda scope: [made] if (made := build(scope)) is not None else None
-    return lambda scope: [made] if when(scope) and (made := build(scope)) is not None else None
+        return flat("[made] if (made := {0}) is not None else None", build)
+    return flat("[made] if {1} and (made := {0}) is not None else None", build, when)
 
 
 def _walked(walk: Callable[[Scope], Any], steps: Sequence[Step], when: Callable[[Scope], bool] | None,

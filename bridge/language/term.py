@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bridge.language.flat import flat
 from bridge.language.scope import Scope
 
 Reads = Callable[[Scope], list[Any]]
@@ -83,13 +84,13 @@ NOTHING: list[Any] = []
 
 def constant(values: list[Any], type_: str) -> Term:
     """A Term that always gives these JSON values."""
-    return Term(lambda scope: values, FHIR, type_, len(values) > 1)
+    return Term(flat("{values}", values=values), FHIR, type_, len(values) > 1)
 
 
 def boolean(truth: Truth) -> Term:
     """A Term for a condition."""
     yes, no = [True], [False]
-    return Term(lambda scope: yes if truth(scope) else no, FHIR, "boolean", False, truth=truth)
+    return Term(flat("{yes} if {0} else {no}", truth, yes=yes, no=no), FHIR, "boolean", False, truth=truth)
 
 
 def strings(read: Callable[[Scope], list[str]], many: bool = True, label: str = "") -> Term:

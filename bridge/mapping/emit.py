@@ -7,7 +7,7 @@ another's body waits for it; the order is found when the mapping is compiled, an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,8 @@ _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 
 Keys = Callable[[Scope], list[str] | None]
 """(scope) -> the texts of an emit's key, None when one of them is missing."""
+Walk = tuple[Step | None, Callable[[Scope], Any]]
+"""How an `each` goes over its items; without a Step they are those of another emit."""
 
 
 class Made:
@@ -52,7 +54,7 @@ class Emit:
     name: str
     face: Face
     keys: Keys | None
-    walks: list[tuple[Step | None, Callable[[Scope], Any]]] = field(default_factory=list)
+    walks: list[Walk] = field(default_factory=list)
     when: Truth | None = None
     given_id: Callable[[Scope], list[str]] | None = None
     head: Callable[[], dict[str, Any]] = dict
@@ -65,33 +67,34 @@ class Emit:
 
     def identify(self, scope: Scope, ids: Ids) -> None:
         """Find the items and their ids; those whose `when` does not hold or whose key is empty are left out."""
-        made: dict[tuple[Any, ...], Made] = {}
-        scope.made[self.face.number] = made
-        if not self.walks:
-            scope.step = None
-            self._one(scope, ids, made, (), [])
-        else:
-            self._walk(scope, ids, made, 0)
-
-    def _walk(self, scope: Scope, ids: Ids, made: dict[tuple[Any, ...], Made], depth: int) -> None:
-        if depth == len(self.walks):
-            items = [scope.slots[step.slot:step.slot + 3] for step in self.face.steps]
-            self._one(scope, ids, made, tuple([item[1] for item in items]), items)
+        made = scope.made[self.face.number] = {}
+        if self.walks:
+            self._walk(scope, ids, made, self.walks)
             return
-        step, walk = self.walks[depth]
+        scope.step = None
+        scope.turn += 1
+        id_ = self._id(scope, ids) if self.memory is None else self._known_id(self.memory[0], scope, ids)
+        if id_:
+            made[()] = Made(self.face.type, id_, [], ())
+
+    def _walk(self, scope: Scope, ids: Ids, made: dict[tuple[Any, ...], Made], walks: list[Walk]) -> None:
+        step, walk = walks[0]
+        inner = walks[1:]
+        slots, memory, steps = scope.slots, self.memory, self.face.steps
         for item in walk(scope):
             if step is None:
                 item.enter(scope)
             else:
-                scope.slots[step.slot:step.slot + 3] = item
+                slots[step.slot:step.slot + 3] = item
                 scope.step, scope.position = step, item[1]
-            self._walk(scope, ids, made, depth + 1)
-
-    def _one(self, scope: Scope, ids: Ids, made: dict[tuple[Any, ...], Made], index: tuple[Any, ...], items: list[list[Any]]) -> None:
-        scope.turn += 1
-        id_ = self._id(scope, ids) if self.memory is None else self._known_id(self.memory[0], scope, ids)
-        if id_:
-            made[index] = Made(self.face.type, id_, items, self.face.steps)
+            if inner:
+                self._walk(scope, ids, made, inner)
+                continue
+            scope.turn += 1
+            id_ = self._id(scope, ids) if memory is None else self._known_id(memory[0], scope, ids)
+            if id_:
+                items = [slots[each.slot:each.slot + 3] for each in steps]
+                made[tuple([each[1] for each in items])] = Made(self.face.type, id_, items, steps)
 
     def _known_id(self, memory: Inputs, scope: Scope, ids: Ids) -> str:
         shelf, key = memory.shelf(scope), (self.name, ids)
@@ -128,12 +131,12 @@ class Emit:
 
     def fill(self, scope: Scope, cleared: dict[str, tuple[str, ...]]) -> None:
         """Build the resources of all items."""
+        scope.step = None
+        memory = self.memory
         for made in scope.made[self.face.number].values():
             if made.steps:
                 made.enter(scope)
-            else:
-                scope.step = None
-            made.body = self._build(made, scope, cleared) if self.memory is None else self._known(self.memory[1], made, scope, cleared)
+            made.body = self._build(made, scope, cleared) if memory is None else self._known(memory[1], made, scope, cleared)
 
     def _known(self, memory: Inputs, made: Made, scope: Scope, cleared: dict[str, tuple[str, ...]]) -> dict[str, Any]:
         shelf, key = memory.shelf(scope), (self.name, made.id)
@@ -197,14 +200,11 @@ def schedule(emits: Mapping[str, Emit]) -> list[tuple[str, str]]:
     return order
 
 
-def gather(emits: Mapping[str, Emit], scope: Scope) -> tuple[dict[str, Any], ...]:
+def gather(emits: Iterable[Emit], scope: Scope) -> tuple[dict[str, Any], ...]:
     """All resources in the order of the file; of two with one id the first stays."""
     found: dict[str, dict[str, Any]] = {}
-    for emit in emits.values():
-        items = scope.made[emit.face.number]
-        if not items:
-            continue
-        for made in items.values():
+    for emit in emits:
+        for made in scope.made[emit.face.number].values():
             body = made.body
             if body is None:
                 continue

@@ -27,6 +27,7 @@ class Plan:
     """What of a program a message of one shape can fill: the emits' steps and, per object, its parts."""
 
     steps: tuple[tuple[str, Emit], ...]
+    emits: tuple[Emit, ...]
     live: tuple[Live, ...]
 
 
@@ -87,7 +88,8 @@ class Program:
         if found is None:
             absent = {name for name, emit in self.emits.items() if masks is not None and not met(emit.needs, masks)}
             steps = tuple((kind, self.emits[name]) for kind, name in self.order if name not in absent)
-            found = Plan(steps, tuple(body.live(masks) for body in self.bodies))
+            emits = tuple(emit for name, emit in self.emits.items() if name not in absent)
+            found = Plan(steps, emits, tuple(body.live(masks) for body in self.bodies))
             if len(self.plans) >= SHAPES:
                 self.plans.clear()
             self.plans[shape] = found
@@ -102,8 +104,9 @@ class Program:
 
         `message` is a Message, or the dict of a record or resource. What the reader repaired is not repeated in the issues.
         """
-        scope, cleared = self.execute(message, sender, ids)
-        resources = gather(self.emits, scope)
+        scope, plan = self.scope(message, sender)
+        cleared = _carry_out(plan, scope, ids)
+        resources = gather(plan.emits, scope)
         scope.step = None
         time = self.time(scope) if self.time is not None else NOTHING
         return Draft(
@@ -113,19 +116,23 @@ class Program:
     def execute(self, message: Any, sender: Asked, ids: Ids) -> tuple[Scope, Cleared]:
         """Run all steps; the Scope then holds the emitted items, for `run`, explain and coverage."""
         scope, plan = self.scope(message, sender)
-        cleared: Cleared = {}
-        for kind, emit in plan.steps:
-            if kind == "id":
-                emit.identify(scope, ids)
-            else:
-                emit.fill(scope, cleared)
-        return scope, cleared
+        return scope, _carry_out(plan, scope, ids)
 
     def _patient(self, scope: Scope, resources: Iterable[dict[str, Any]]) -> str:
         if self.patient is not None:
             for made in scope.made[self.patient].values():
                 return str(made.id)
         return next((resource["id"] for resource in resources if resource["resourceType"] == "Patient"), "")
+
+
+def _carry_out(plan: Plan, scope: Scope, ids: Ids) -> Cleared:
+    cleared: Cleared = {}
+    for kind, emit in plan.steps:
+        if kind == "id":
+            emit.identify(scope, ids)
+        else:
+            emit.fill(scope, cleared)
+    return cleared
 
 
 def event(message: Any) -> str:

@@ -38,7 +38,7 @@ def check(draft: Draft, profiles: Profiles) -> Draft:
 def claim(resource: Resource, profiles: Profiles) -> tuple[Resource | None, list[Issue]]:
     """(the resource with the claims that hold, or None when it is not even R4; what was found)."""
     found = profiles.made(resource)
-    if not any(issue.severity in BROKEN for issue in found):
+    if not found or not any(issue.severity in BROKEN for issue in found):
         return resource, found
     plain = unclaimed(resource)
     broken = [issue for issue in profiles.check(plain) if issue.severity in BROKEN]

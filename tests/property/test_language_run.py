@@ -75,7 +75,7 @@ def unplanned(one: Program, read: message.Message) -> Draft:
     slots = [None] * one.slots
     for slot in one.firsts.values():
         slots[slot] = NOTHING  # type: ignore[call-overload]
-    whole = Plan(tuple((kind, one.emits[name]) for kind, name in one.order), tuple(body.live(None) for body in one.bodies))
+    whole = Plan(tuple((kind, one.emits[name]) for kind, name in one.order), tuple(one.emits.values()), tuple(body.live(None) for body in one.bodies))
     try:
         for shape in (*plans, tuple(_shape(one, read))):
             one.plans[shape] = whole

@@ -34,9 +34,8 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def build(settings: Settings, ledger: Ledger | None = None, clock: Callable[[], datetime] = now, lazy: bool = False) -> Bridge:
-    """The whole line from settings. Opens and upgrades the ledger unless one is given; `lazy`: a mapping is compiled when a
-    message first needs it.
+def build(settings: Settings, ledger: Ledger | None = None, clock: Callable[[], datetime] = now) -> Bridge:
+    """The whole line from settings. Opens and upgrades the ledger unless one is given.
 
     Raises SettingsError or MappingError, with file and place, for anything of ours that is wrong.
     """
@@ -47,7 +46,7 @@ def build(settings: Settings, ledger: Ledger | None = None, clock: Callable[[], 
     ground = register.ground(*settings.folders("mappings", "sets"))
     return Bridge(
         feeds=dialect.load(*settings.folders("mappings", "feeds")),
-        mappings=Library.load(settings.folders("mappings"), lazy=lazy),
+        mappings=Library.load(settings.folders("mappings")),
         programmes=register.load(*settings.folders("mappings", "programmes"), ground=ground),
         partners=partners,
         profiles=profile.load(*settings.folders("profiles")),

@@ -61,7 +61,7 @@ def suite(config: pytest.Config) -> Suite:
     if _SUITE not in config.stash:
         places: list[Any] = [*folders(config), files("mappings")]
         sets = [place / "sets" for place in places if (place / "sets").is_dir()]
-        config.stash[_SUITE] = Suite(Library.load(places, lazy=True), register.ground(*sets))
+        config.stash[_SUITE] = Suite(Library.load(places), register.ground(*sets))
     return config.stash[_SUITE]
 
 

@@ -66,7 +66,7 @@ def scratch(ctx: click.Context, ledger_url: str = "sqlite://") -> Iterator[Bridg
         ledger: Ledger = open_ledger(ledger_url)
         ledger.upgrade()
         try:
-            yield build(chosen, ledger, lazy=True)
+            yield build(chosen, ledger)
         finally:
             ledger.close()
 

@@ -95,7 +95,7 @@ def own_files(settings: Settings) -> Iterator[Fact]:
     ledger_.upgrade()
     made = build(settings, ledger_)
     yield "feeds", True, ", ".join(feed.name for feed in made.feeds)
-    yield "mappings", True, f"{len(made.mappings.programs)} compiled"
+    yield "mappings", True, f"{len(made.mappings.compiled().programs)} compiled"
     yield "programmes", True, ", ".join(row.programme for row in made.programmes)
     yield "fast YAML reader", bool(yaml.__with_libyaml__), "libyaml" if yaml.__with_libyaml__ else "install PyYAML with libyaml"
     ledger_.close()

@@ -36,7 +36,7 @@ def test(ctx: click.Context, paths: tuple[str, ...], update_goldens: bool, as_js
     from bridge.inline import Suite
     from bridge.mapping.library import around
 
-    lib = around(paths, load(ctx, lazy=bool(paths)), lazy=True)
+    lib = around(paths, load(ctx)) if paths else load(ctx).compiled()
     settings = context.settings(ctx)
     suite = Suite(lib, register_ground(ctx), update_goldens)
     found = [*suite.find(paths)] if paths else [*suite.find([*lib.programs, *beside(settings)])]
@@ -94,7 +94,7 @@ def lint(ctx: click.Context, paths: tuple[str, ...], as_json: bool) -> None:
 
     named = " ".join(Path(path).read_text(encoding="utf-8") for path in beside(context.settings(ctx)))  # programme rows name sets too
     try:
-        listed = library.check(paths, load(ctx, lazy=bool(paths)))
+        listed = library.check(paths, load(ctx))
     except MappingError as error:
         listed = errors(error)
     found = [one for one in listed if not (one.place.startswith("sets/") and f"set({Path(one.place).stem})" in named)]
@@ -213,11 +213,11 @@ def functions(as_json: bool) -> None:
             click.echo(f"{one.takes}{one.signature} -> {one.gives}\n    {one.text}")
 
 
-def load(ctx: click.Context, lazy: bool = False) -> Library:
-    """The settings' mappings, compiled (`lazy`: when they are needed); errors name file, line and column."""
+def load(ctx: click.Context) -> Library:
+    """The settings' mappings; errors name file, line and column."""
     from bridge.mapping.library import Library
 
-    return Library.load(context.settings(ctx).folders("mappings"), lazy=lazy)
+    return Library.load(context.settings(ctx).folders("mappings"))
 
 
 def read(body: bytes, feed: str, bridge: Bridge) -> Iterator[tuple[Any, Any, Any]]:

@@ -48,6 +48,7 @@ def serve(settings: Settings, role: str, stop: Event) -> bool:
     from bridge.wiring import loops
 
     bridge = build(settings)
+    bridge.mappings.compiled()
     connectors = Connectors(settings)
     running = loops(settings, role, bridge, connectors, stop)
     logger().info("started", role=role, count=len(running.loops))

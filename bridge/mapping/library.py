@@ -77,33 +77,32 @@ class Library:
     _by_event: Mapping[tuple[str, str], tuple[Spec, ...]] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, folders: Sequence[Folder] | None = None, elements: Elements | None = None, fields: Fields | None = None,
-             lazy: bool = False) -> Library:
-        """Read and compile everything in the folders (default: the packaged mappings); raises MappingError with all errors.
+    def load(cls, folders: Sequence[Folder] | None = None, elements: Elements | None = None, fields: Fields | None = None) -> Library:
+        """Read everything in the folders (default: the packaged mappings); raises MappingError for what cannot be read.
 
-        `lazy`: a mapping is compiled when a message first needs it, for a command that reads few messages. `fields` is the
-        field list of partner records; by default `cbo/intake-fields.csv` of the first folder that has it.
+        A mapping is compiled when a message first needs it; `compiled` does it for all at once. `fields` is the field list of
+        partner records; by default `cbo/intake-fields.csv` of the first folder that has it.
         """
         places = tuple(folders) if folders else (files("mappings"),)
         ground = Ground(elements or element_tables.load(), tables(places), sets(places), fields or record_fields(places))
         specs, order = _specs(places)
         programs = Programs(specs, ground)
-        if not lazy:
-            _compile(programs)
         overrides = override.load(places)
         override.known(overrides, specs)
-        found = cls(ground, programs, specs, places, overrides, {}, _events(programs.whole, order))
-        if not lazy:
-            found._every_override()
-        return found
+        return cls(ground, programs, specs, places, overrides, {}, _events(programs.whole, order))
 
-    def _every_override(self) -> None:
-        """Compile each override once, in the first mapping that has it; raises MappingError."""
+    def compiled(self) -> Library:
+        """The library with every mapping compiled, and every override in the first mapping that has it.
+
+        Raises MappingError with all errors: a wrong mapping stops a start, not the message that needs it.
+        """
+        _compile(self.programs)
         for feed, own in self.overrides.items():
             for name in own:
                 having = (one for one in self.programs if name in [each.name for each in lineage(self.specs[one], self.specs)])
                 if (first := next(having, "")):
                     self.of(self.programs[first], Named(feed))
+        return self
 
     def choose(self, message: Any, sender: Any = None) -> Program | None:
         """The mapping for a message by event, record type or resource type; None when there is none.
@@ -284,7 +283,7 @@ def test(paths: Sequence[Path | str] = (), library: Library | None = None, updat
     A file or folder outside the library's folders is loaded in front of the packaged mappings.
     """
     found, names = _selected(paths, library)
-    return trial.results(found, names, update)
+    return trial.results(found if names else found.compiled(), names, update)
 
 
 def check(paths: Sequence[Path | str] = (), library: Library | None = None) -> list[Finding]:
@@ -293,7 +292,7 @@ def check(paths: Sequence[Path | str] = (), library: Library | None = None) -> l
     found, names = _selected(paths, library)
     if beside and len(beside) == len(paths):
         return [one for file in beside for one in codes.feed(file.read_text(encoding="utf-8"), str(file), found.ground)]
-    listed = lint.lint(found, names)
+    listed = lint.lint(found if names else found.compiled(), names)
     if not names:
         known = coverage.rows(found.programs.values(), {})
         listed += [*lint.unused(found), *codes.systems(found), *codes.feeds(found),
@@ -301,17 +300,17 @@ def check(paths: Sequence[Path | str] = (), library: Library | None = None) -> l
     return listed
 
 
-def around(paths: Sequence[Path | str], library: Library | None = None, lazy: bool = False) -> Library:
+def around(paths: Sequence[Path | str], library: Library | None = None) -> Library:
     """The library with the mappings folders that these files and folders are in, in front of its own."""
-    home = library or Library.load(lazy=lazy)
+    home = library or Library.load()
     outside = [_root(Path(path)) for path in paths if Path(path).exists()]
     fresh = [folder for folder in dict.fromkeys(outside) if all(not _same(folder, known) for known in home.folders)]
-    return Library.load([*fresh, *home.folders], lazy=lazy) if fresh else home
+    return Library.load([*fresh, *home.folders]) if fresh else home
 
 
 def _selected(paths: Sequence[Path | str], library: Library | None) -> tuple[Library, list[str]]:
     """(library, names of the mappings meant); none means all."""
-    home = around(paths, library, lazy=True)
+    home = around(paths, library)
     names: list[str] = []
     for path in paths:
         place = Path(path)

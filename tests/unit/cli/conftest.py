@@ -62,7 +62,7 @@ def _profiles(*folders: Path) -> Any:
 _load, _load_profiles = Library.load, profile.load
 
 
-def read_once(folders: Sequence[Path], lazy: bool = False) -> Library:
+def read_once(folders: Sequence[Path]) -> Library:
     return _library(tuple(folders))
 
 

@@ -20,7 +20,7 @@ def said(folder: Path, text: str) -> str:
         (site / name).parent.mkdir(parents=True, exist_ok=True)
         (site / name).write_text(body)
     with pytest.raises(MappingError) as caught:
-        Library.load([site])
+        Library.load([site]).compiled()
     return str(caught.value)
 
 

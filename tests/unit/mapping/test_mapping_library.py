@@ -109,14 +109,14 @@ def test_what_cannot_be_extended_is_refused(site: Path, text: str, said: str) ->
     assert "site/more.yaml" in str(caught.value)
 
 
-def test_a_lazy_library_compiles_what_a_message_needs(site: Path) -> None:
-    """A command for one message does not wait for the other mappings; loading without `lazy` finds what is wrong in any."""
+def test_a_library_compiles_what_a_message_needs(site: Path) -> None:
+    """A command for one message does not wait for the other mappings; `compiled` finds what is wrong in any."""
     write(site, broken_yaml="mapping: broken\nextends: child\nfrom: hl7v2 ADT^A04\nlet: {wrong: =NOWHERE}\nemit: {patient: {gender: =wrong}}\n")
-    found = Library.load([site], lazy=True)
+    found = Library.load([site])
     assert sorted(found.programs) == ["broken", "child"]
     chosen = found.choose(message.parse(MESSAGE.encode()))
     assert chosen is found["child"]
-    for ask in (lambda: found["broken"], lambda: Library.load([site])):
+    for ask in (lambda: found["broken"], found.compiled):
         with pytest.raises(MappingError, match="NOWHERE"):
             ask()
 

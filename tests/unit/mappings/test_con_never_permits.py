@@ -25,7 +25,7 @@ WORDS = st.sampled_from(
 
 @cache
 def library() -> Library:
-    return Library.load(lazy=True)
+    return Library.load()
 
 
 @cache

@@ -44,7 +44,9 @@ def _hl7v2(envelope: Envelope, bridge: Bridge) -> Draft | Rejected:
     message = feed.repair(raw)
     sender = bridge.sender(feed, message)
     program = bridge.mappings.choose(message, sender)
-    if program is None or (program.general and len(message.segments) == 1):  # MSH alone: cut off, or it says nothing
+    if len(message.segments) == 1:
+        return _refuse("BRG-H008", "MSH", "nothing follows MSH", "the sender should send the whole message again")
+    if program is None:
         return _refuse("BRG-M404", "MSH-9", "no mapping for this event",
                        "add one to mappings/ or stop sending it; the message is kept and can be replayed", "not-supported")
     draft = program.run(message, sender, bridge.ids)

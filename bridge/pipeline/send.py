@@ -65,6 +65,7 @@ class Ready:
     row: Outgoing
     delivery: Delivery
     disclosure: Disclosure
+    note: str = ""
 
 
 def send(rows: Sequence[Outgoing], bridge: Bridge, connector: Callable[[str], Connector]) -> Counter[str]:
@@ -141,17 +142,19 @@ def prepare(row: Outgoing, work: Work, bridge: Bridge) -> Ready | str:
         return f"incomplete: nothing is left of {', '.join(sorted(missing))}"
     if why := _overtaken(row, leaving, work):
         return why
-    key = bridge.ids.pairwise(partner.id, "Patient", row.patient)
+    key, note = bridge.ids.pairwise(partner.id, "Patient", row.patient), ""
     if row.kind == "oru":
         body, kind = oru(row, leaving, partner, bridge), HL7V2
         if isinstance(body, Issue):
             return str(body)
     else:
-        body, kind = orjson.dumps(bundle.collection(own_names(leaving, partner, bridge), base=bridge.fhir_base)), FHIR
+        named, lost = own_names(leaving, partner, bridge)
+        body, kind = orjson.dumps(bundle.collection(named, base=bridge.fhir_base)), FHIR
+        note = f"without what SDOH Clinical Care {partner.sdohcc} has no code for: {', '.join(lost)}" if lost else ""
     consents = tuple(sorted({one for _, decision in decided for one in decision.consents}))
     left = tuple(ref_of(one) for one in leaving)
     disclosure = Disclosure(row.id, bridge.clock().isoformat(), partner.id, row.patient, left, partner.purpose, consents, row.kind)
-    return Ready(row, Delivery(row.id, partner.id, row.kind, kind, body, key, row.referral), disclosure)
+    return Ready(row, Delivery(row.id, partner.id, row.kind, kind, body, key, row.referral), disclosure, note)
 
 
 def followed(row: Outgoing, work: Work) -> Outgoing:
@@ -226,11 +229,13 @@ def _known_as(patient: Resource, partner: Partner, bridge: Bridge) -> Resource:
     return {"identifier": [{"system": f"urn:sdoh-bridge:patient:{partner.id}", "value": key}]}
 
 
-def own_names(leaving: Sequence[Resource], partner: Partner, bridge: Bridge) -> list[Resource]:
-    """The resources under ids that only this partner knows, without a reference to what it does not get, in the release it speaks."""
+def own_names(leaving: Sequence[Resource], partner: Partner, bridge: Bridge) -> tuple[list[Resource], list[str]]:
+    """The resources under ids that only this partner knows, without a reference to what it does not get, in the release it
+    speaks; and the codes that this release could not keep."""
     names = {ref_of(one): f"{one['resourceType']}/{_own_id(one, partner, bridge)}" for one in leaving}
     own = [{**rewrite(_closed(one, names), names), "id": names[ref_of(one)].split("/")[1]} for one in leaving]
-    return [down(one, partner.sdohcc)[0] for one in own]
+    made = [down(one, partner.sdohcc) for one in own]
+    return [one for one, _ in made], sorted({code for _, lost in made for code in lost})
 
 
 def _own_id(resource: Resource, partner: Partner, bridge: Bridge) -> str:
@@ -268,7 +273,7 @@ def _record(batch: Sequence[Ready], receipts: Sequence[Receipt], bridge: Bridge)
             counts[receipt.state] += 1
             bridge.metrics.deliveries.labels(one.row.recipient, one.row.kind, receipt.state).inc()
             if receipt.state == "sent":
-                work.settle(one.row.id, "sent")
+                work.settle(one.row.id, "sent", one.note)
                 work.disclosed(one.disclosure)
             elif receipt.state == "retry":
                 pause = timedelta(seconds=receipt.after * 2 ** min(one.row.attempts, 7))

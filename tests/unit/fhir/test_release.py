@@ -16,11 +16,11 @@ T = facts()["system"]
 SDOH = "http://hl7.org/fhir/us/sdoh-clinicalcare/StructureDefinition/"
 
 
-def examples(shared: Path, name: str) -> list[dict[str, Any]]:
+def examples(shared: Path, name: str, guide: str = SDOH) -> list[dict[str, Any]]:
     """The published examples that claim a profile of the guide."""
     with tarfile.open(shared / "fhir-definitions" / f"{name}.tgz") as archive:
         read = [json.load(archive.extractfile(each)) for each in archive if each.name.endswith(".json")]  # type: ignore[arg-type]
-    return [each for each in read if any(claim.startswith(SDOH) for claim in each.get("meta", {}).get("profile", ()))]
+    return [each for each in read if any(claim.startswith(guide) for claim in each.get("meta", {}).get("profile", ()))]
 
 
 @pytest.mark.parametrize("release", releases())
@@ -52,6 +52,14 @@ def test_what_comes_up_is_valid(shared: Path, profiles: Profiles) -> None:
         if resource["resourceType"] in ("Group", "HealthcareService", "Questionnaire") or not set(claims) <= set(profiles.by_url):
             continue
         assert [each for each in profiles.check(up(resource, "2.3")) if each.severity == "error"] == [], resource["id"]
+
+
+def test_what_is_taken_in_as_fhir_is_the_same_in_every_release(shared: Path) -> None:
+    """No published QuestionnaireResponse or Consent of 2.3.0 changes on its way up, so the pipeline reads them as they come."""
+    listed = [each for each in examples(shared, "sdohcc-2.3.0", "") if each.get("resourceType") in ("QuestionnaireResponse", "Consent")]
+    assert {each["resourceType"] for each in listed} == {"QuestionnaireResponse", "Consent"}
+    for resource in listed:
+        assert up(resource, "2.3") == up(resource, "2.2") == {**resource, "meta": up(resource, "2.3")["meta"]}, resource["id"]
 
 
 def test_a_screening_answer_of_2_2_comes_up() -> None:

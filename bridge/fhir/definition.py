@@ -71,7 +71,9 @@ def _yaml(file: Folder) -> Any:
 
 
 def _facts(folder: Folder, elements: Elements) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(name of the file, what it says) for each profile file of a folder."""
+    """(name of the file, what it says) for each profile file of a folder; its subfolders are other things."""
+    if not folder.is_dir():
+        raise SettingsError(f"profiles_path: no folder {folder}")
     for file in sorted(folder.iterdir(), key=lambda each: each.name):
         if not file.name.endswith(".yaml") or file.name == "sets.yaml":
             continue

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from bridge.core.errors import SettingsError
 from bridge.core.issue import Issue
-from bridge.fhir.profile import Profiles
+from bridge.fhir.profile import Profiles, load
 
 Errors = Callable[[dict[str, Any]], list[Issue]]
 SDOH = "http://hl7.org/fhir/us/sdoh-clinicalcare/StructureDefinition/"
@@ -254,3 +256,14 @@ def test_published_sets_by_category_are_those_of_the_guide(shared: Path) -> None
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
     assert len(rows) > 80
     assert all(f'"valueId": "{row["category"]}"' in published for row in rows if row["of"] == "Condition")
+
+
+def test_a_folder_of_a_site_may_hold_more_than_profiles(tmp_path: Path) -> None:
+    """A copy of the packaged folder with a profile of the site's own beside it is read; only its top level holds profiles."""
+    shutil.copytree(str(files("profiles")), tmp_path / "own")
+    (tmp_path / "own" / "patient.yaml").write_text("{profile: own-patient, url: 'urn:x:p', type: Patient, elements: {birthDate: 1..1}}")
+    (tmp_path / "own" / "domains.csv").write_bytes(files("profiles").joinpath("sdohcc", "domains.csv").read_bytes())
+    profiles = load(tmp_path / "own")
+    assert [each.code for each in profiles.check({"resourceType": "Patient", "meta": {"profile": ["urn:x:p"]}})] == ["BRG-P002"]
+    with pytest.raises(SettingsError, match="no folder"):
+        load(tmp_path / "none")

@@ -259,7 +259,7 @@ UNTOLD = {
     "us-core-observation-lab": {"meta": SERVER},
     "us-core-observation-screening-assessment": {"derivedFrom": "an HL7 v2 message brings no QuestionnaireResponse; one that comes as FHIR is named"},
     "us-core-practitionerrole": {"endpoint": "no field tells an electronic address of a role; telecom is there"},
-    "us-core-location": {element: "PL has no component for it" for element in ("status", "type", "telecom", "address")},
+    "us-core-location": dict.fromkeys(("status", "type", "telecom", "address"), "PL has no component for it"),
     "us-core-diagnosticreport-lab": {"meta": SERVER},
     "us-core-documentreference": {"category": "no field of TXA: that of US Core is of its own", "content.format": "no field names an IHE format code"},
     "us-core-careteam": {"status": "ROL and PRT tell of members, not whether the team goes on"},

@@ -1,12 +1,13 @@
 """Which fields are used, which are not, and why not: of one message, and of HL7's segments as a whole. Never a value.
 
 A field that no mapping reads is either left on purpose, with its reason in `left.csv` (columns `field,reason`; a field
-as `PV1-18`, a component as `PV1-3.9`, a segment as `UB1`), or open.
+as `PV1-18`, several as `PV1-21..35`, a component as `PV1-3.9`, a segment as `UB1`), or open.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
@@ -29,6 +30,7 @@ SEGMENTS = tuple("MSH EVN PID PD1 NK1 ROL PRT PV1 PV2 DG1 PRB PR1 AL1 OBX IN1 IN
 """The segments whose every field is mapped or left on purpose."""
 OPEN = "no mapping row"
 LEFT = "left.csv"
+_RANGE = re.compile(r"(\w{3}-)(\d+)\.\.(\d+)")
 _CONTROLS = ("each", "when", "key", "id")
 
 Left = Mapping[str, str]
@@ -224,11 +226,21 @@ def _left(text: str, name: str) -> Iterator[tuple[str, str]]:
         place = f"{name}:{number}:1"
         if len(cells) != 2 or not cells[1].strip():
             raise MappingError(f"{place}: a row is a field and its reason; quote a reason that holds commas")
-        _known(cells[0], place)
-        if cells[0] in seen:
-            raise MappingError(f"{place}: {cells[0]} is on line {seen[cells[0]]} already")
-        seen[cells[0]] = number
-        yield cells[0], cells[1].strip()
+        for each in _each(cells[0]):
+            _known(each, place)
+            if each in seen:
+                raise MappingError(f"{place}: {each} is on line {seen[each]} already")
+            seen[each] = number
+            yield each, cells[1].strip()
+
+
+def _each(field: str) -> Iterator[str]:
+    """`AUT-7..29` field by field; anything else, also a range that runs backwards, as it is."""
+    ends = _RANGE.fullmatch(field)
+    if ends is None or int(ends[2]) >= int(ends[3]):
+        yield field
+    else:
+        yield from (f"{ends[1]}{number}" for number in range(int(ends[2]), int(ends[3]) + 1))
 
 
 def _known(field: str, place: str) -> None:

@@ -85,12 +85,21 @@ def test_an_earlier_folder_gives_the_reason(tmp_path: Path) -> None:
     assert read_left([tmp_path / "a", tmp_path / "b", tmp_path]) == {"PV1-18": "ours", "UB1": "billing, by others"}
 
 
+def test_a_range_is_its_fields(tmp_path: Path) -> None:
+    """`PV1-21..23` stands for three fields with one reason."""
+    (tmp_path / "left.csv").write_text("field,reason\nPV1-21..23,billing\n")
+    assert read_left([tmp_path]) == {"PV1-21": "billing", "PV1-22": "billing", "PV1-23": "billing"}
+
+
 @pytest.mark.parametrize(("text", "said"), [
     ("field,why\n", "left.csv:1:1: the columns are field,reason"),
     ("field,reason\nPV1-99,x\n", "left.csv:2:1: unknown field PV1-99; PV1 has"),
     ("field,reason\nPVQ-1,x\n", "did you mean VTQ, PV2, PV1?"),
     ("field,reason\nPV1-18,\n", "a row is a field and its reason"),
     ("field,reason\nPV1-18,a\nPV1-18,b\n", "left.csv:3:1: PV1-18 is on line 2 already"),
+    ("field,reason\nPV1-50..99,x\n", "left.csv:2:1: unknown field PV1-"),
+    ("field,reason\nPV1-23..21,x\n", "in 'PV1-23..21'"),
+    ("field,reason\nPV1-21..23,a\nPV1-22,b\n", "left.csv:3:1: PV1-22 is on line 2 already"),
     ("field,reason\npv1,a\n", "a path begins with a segment name"),
 ])
 def test_a_wrong_row_is_refused(tmp_path: Path, text: str, said: str) -> None:

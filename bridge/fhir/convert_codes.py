@@ -116,11 +116,18 @@ def _triplet(value: Value, parts: list[str], start: int, sender: Sender) -> dict
     count = len(parts)
     display = value.whole(start + 2) if count > start + 1 and parts[start + 1] else ""
     name = value.text(start + 3) if count > start + 2 and parts[start + 2] else ""
+    oid = _OIDS[start]
+    if not name and count > oid - 1 and parts[oid - 1]:
+        name = value.text(oid)
     made = placed(code, name, display, sender)
     version = 13 if start == 9 else 7 + start // 3
     if count >= version and parts[version - 1] and (said := value.text(version)):
         made["version"] = said
     return made
+
+
+_OIDS = {0: 14, 3: 17, 9: 20}
+"""From 2.7 each triplet may name its system by an OID besides: CWE.14, .17 and .20."""
 
 
 def _in_table(system: str, code: str, sender: Sender) -> bool:

@@ -71,7 +71,8 @@ def address(value: Value, sender: Sender) -> dict[str, Any] | None:
 def contact_point(value: Value, sender: Sender) -> dict[str, Any] | list[dict[str, Any]] | None:
     """XTN or TN -> ContactPoint. The value is the guide's first of: .4 (mail), .12, "+.5 .6 .7 X.8", .1.
 
-    A number and a mail address in one repetition, as feeds of 2.3 send them, are two contact points.
+    A number and a mail address in one repetition, as feeds of 2.3 send them, are two contact points. A cellular phone (.3 CP)
+    is mobile, whoever it is used for (.2); the parts of a number stand beside it as extensions.
     """
     parts = value.parts
     count = len(parts)
@@ -88,10 +89,12 @@ def contact_point(value: Value, sender: Sender) -> dict[str, Any] | list[dict[st
     if mail and mail != number:
         made.append({"system": "email", "value": mail})
     for point in made:
-        if use and (meant := word(sender, "telecom-use", use)):
-            point["use"] = meant
-        elif equipment == "CP":
+        if equipment == "CP":
             point["use"] = "mobile"
+        elif use and (meant := word(sender, "telecom-use", use)):
+            point["use"] = meant
+        if count > 4 and point["system"] != "email" and (said := _spoken(value, parts)):
+            point["extension"] = said
         if count > 12:
             _ranked(point, value, parts, sender)
     return (made[0] if len(made) == 1 else made) or None
@@ -174,6 +177,16 @@ def _number(value: Value, parts: list[str]) -> str:
         spoken = (f"+{country}" if country else "", area, local, f"X{extension}" if extension else "")
         return " ".join(part for part in spoken if part)
     return _SPACES.sub(" ", value.text(1)).strip() if parts[0] else ""
+
+
+_NUMBER_PARTS = ((5, "country"), (6, "area"), (7, "local"), (8, "extension"), (9, "comment"))
+
+
+def _spoken(value: Value, parts: list[str]) -> list[dict[str, Any]]:
+    """XTN.5 to .9 as the extensions that FHIR has for the parts of a number (guide: XTN[ContactPoint], rows 5 to 9)."""
+    count = len(parts)
+    return [{"url": f"http://hl7.org/fhir/StructureDefinition/contactpoint-{name}", "valueString": said}
+            for n, name in _NUMBER_PARTS if n <= count and parts[n - 1] and (said := value.text(n).strip())]
 
 
 def _ranked(made: dict[str, Any], value: Value, parts: list[str], sender: Sender) -> None:

@@ -8,9 +8,8 @@ knows that clock, only the day is certain. HL7 v2.5.1 chapter 2A, sections 2.A.2
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from bridge.fhir.convert_value import Sender, Value
 
@@ -153,7 +152,7 @@ def _written(parts: Parts, sender: Sender) -> str:
     return f"{stamp}.{fraction}{offset}" if fraction else f"{stamp}{offset}"
 
 
-def _placed(wall: datetime, zone: ZoneInfo, sender: Sender) -> tuple[datetime, str]:
+def _placed(wall: datetime, zone: tzinfo, sender: Sender) -> tuple[datetime, str]:
     """The wall clock and offset of a zone-less time: across a gap it moves forward, in a fold the first one counts."""
     first = wall.replace(tzinfo=zone)
     offset, second = first.utcoffset(), first.replace(fold=1).utcoffset()

@@ -5,8 +5,8 @@ Both are duck-typed, so this layer knows neither the HL7 reader nor the mapping 
 
 from __future__ import annotations
 
+from datetime import tzinfo
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
 
 class Value(Protocol):
@@ -40,7 +40,7 @@ class Row(Protocol):
 class Sender(Protocol):
     """Who sent the message: what its local words and clock mean, and where findings go."""
 
-    zone: ZoneInfo | None
+    zone: tzinfo | None
 
     def system(self, namespace: str, universal: str, kind: str) -> str:
         """The URI of an assigning authority (HD.1, HD.2, HD.3); one owned by the sender when it is not known."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime, tzinfo
 from typing import Any
 
 from bridge.hl7v2.dialect import Feed
@@ -19,6 +20,7 @@ _HL7 = re.compile(r"(?:HL7|v2-)(\d{1,4})\Z", re.IGNORECASE)
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*))+\Z")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+\Z")
+_OFFSET = re.compile(r"[+-](?:0\d|1[0-4])[0-5]\d\Z")
 _KEPT = 4096
 """Answers remembered per sender; a sender that invents systems does not grow the process."""
 
@@ -27,15 +29,17 @@ class FeedSender:
     """The Sender of one feed. Immutable once built; build it again when tables or answers change.
 
     `owner` names whose local words they are; it is the feed, or for the default feed the sending facility, so that two
-    unknown hospitals never share a system of record numbers.
+    unknown hospitals never share a system of record numbers. `clock` is the zone that the message itself names; the feed's
+    own comes first.
     """
 
     __slots__ = ("_answers", "_coding", "_feed", "_found", "_lasting", "_systems", "_tables", "name", "owner", "zone")
 
-    def __init__(self, feed: Feed, tables: Mapping[str, Table], answers: Answers | None = None, owner: str = "") -> None:
+    def __init__(self, feed: Feed, tables: Mapping[str, Table], answers: Answers | None = None, owner: str = "",
+                 clock: tzinfo | None = None) -> None:
         self._feed, self._tables = feed, tables
         self.name = feed.name
-        self.zone = feed.zone
+        self.zone = feed.zone or clock
         self.owner = owner or slug(feed.name)
         self._coding: dict[str, str] = dict(feed.coding)
         self._systems: dict[tuple[str, str, str], str] = {}
@@ -140,18 +144,25 @@ class Senders:
 
     def __init__(self, tables: Mapping[str, Table], answers: Answers | None = None) -> None:
         self._tables, self._answers = tables, answers or {}
-        self._built: dict[tuple[str, str], FeedSender] = {}
+        self._built: dict[tuple[str, str, str], FeedSender] = {}
 
     def of(self, feed: Feed, message: Any = None) -> FeedSender:
-        """The sender of a feed; for the default feed one per sending facility of the messages (MSH-4, else MSH-3)."""
-        owner = ""
+        """The sender of a feed; for the default feed one per sending facility of the messages (MSH-4, else MSH-3).
+
+        A feed without a zone takes the offset of MSH-7, which stands for every time of its message that has none of its
+        own (HL7 v2.5.1 2.15.9.7).
+        """
+        owner = offset = ""
         if feed.default:
             application, facility = getattr(message, "sender", ("", ""))
             owner = slug(facility or application)
-        key = (feed.name, owner)
+        if feed.zone is None and message is not None and (said := _OFFSET.search(message.head.text(7))):
+            offset = said[0]
+        key = (feed.name, owner, offset)
         found = self._built.get(key)
         if found is None:
-            found = FeedSender(feed, self._tables, self._answers, owner)
+            clock = datetime.strptime(offset, "%z").tzinfo if offset else None
+            found = FeedSender(feed, self._tables, self._answers, owner, clock)
             if len(self._built) < _KEPT:
                 self._built[key] = found
         return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from bridge.hl7v2 import message
@@ -9,6 +11,8 @@ from bridge.hl7v2.dialect import Feed
 from bridge.language.table import read_table
 from bridge.mapping.sender import FeedSender, Senders
 from tests.unit.language.workbench import MESSAGE, sender
+
+NEW_YORK = ZoneInfo("America/New_York")
 
 TABLES = {"coding-systems": read_table("source,target\nI10,urn:icd\nLN,http://loinc.org\n", "coding-systems.csv"),
           "sex": read_table("# target-system: urn:t\nsource,target,display\nF,female,woman\n", "sex.csv")}
@@ -67,7 +71,15 @@ def test_two_unknown_hospitals_never_share_a_system() -> None:
     one = senders.of(Feed("default", default=True), message.parse(MESSAGE.encode()))
     other = senders.of(Feed("default", default=True), message.parse(MESSAGE.replace("|GEN|", "|OTHER|").encode()))
     assert one.system("MRN", "", "") != other.system("MRN", "", "")
-    assert senders.of(Feed("f")) is senders.of(Feed("f"), message.parse(MESSAGE.encode()))
+    assert senders.of(Feed("f", zone=NEW_YORK)) is senders.of(Feed("f", zone=NEW_YORK), message.parse(MESSAGE.encode()))
+
+
+def test_a_feed_without_a_zone_takes_the_offset_of_msh_7() -> None:
+    """HL7 v2.5.1 2.15.9.7: an offset in MSH-7 holds for the whole message; the feed's own zone comes before it."""
+    senders, read = Senders(TABLES), message.parse(MESSAGE.encode())
+    assert str(senders.of(Feed("f"), read).zone) == "UTC-05:00"
+    assert senders.of(Feed("g", zone=NEW_YORK), read).zone is NEW_YORK
+    assert senders.of(Feed("f")).zone is None
 
 
 def test_what_is_remembered_is_bounded() -> None:

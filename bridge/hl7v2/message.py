@@ -63,6 +63,22 @@ class Value:
             return "" if raw == NULL else raw
         return "" if raw == NULL else text.printable(unescape(raw, self.seps))
 
+    @property
+    def texts(self) -> list[str]:
+        """`text` of every component; never change it."""
+        raw, seps, parts = self.raw, self.seps, self.parts
+        if (seps.sub and seps.sub in raw) or (seps.escape and seps.escape in raw) or NULL in raw:
+            return [self.text(number) for number in range(1, len(parts) + 1)]
+        return parts
+
+    @property
+    def wholes(self) -> list[str]:
+        """`whole` of every component; never change it."""
+        raw, mark, parts = self.raw, self.seps.escape, self.parts
+        if (mark and mark in raw) or NULL in raw:
+            return [self.whole(number) for number in range(1, len(parts) + 1)]
+        return parts
+
     def component(self, number: int) -> Value:
         """Return a component as a value whose components are its subcomponents; without content when absent."""
         parts = self.parts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 
 from bridge.core.issue import Issue
@@ -137,6 +138,8 @@ class Segment:
     def text(self, number: int, component: int = 1, sub: int = 1) -> str:
         """Return a part of the field's first repetition without escapes, "" when absent."""
         raw, mark = self.field(number), self.seps.repetition
+        if raw.isalnum():  # no separator and no escape
+            return raw if component == sub == 1 else ""
         return Value(raw.split(mark, 1)[0] if mark else raw, self.seps).text(component, sub) if raw else ""
 
     def replaced(self, changes: dict[int, str]) -> Segment:
@@ -175,6 +178,11 @@ class Message:
     def all(self, name: str) -> list[Segment]:
         """Return the segments of this name, in order."""
         return self._by_name.get(name, [])
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names of its segments."""
+        return self._by_name.keys()
 
     def first(self, name: str) -> Segment | None:
         """Return the first segment of this name, None when there is none."""

@@ -16,6 +16,8 @@ COMMA = "BRG-M211"
 
 _SPACES = re.compile(r"\s+")
 _NET = {"Internet", "INTERNET", "X.400", "NET"}
+_XPN_SUFFIXES, _XCN_SUFFIXES = (4, 6, 14), (5, 7, 21)
+"""Components of a suffix, a degree and a professional suffix."""
 
 
 def human_name(value: Value, sender: Sender) -> dict[str, Any] | list[dict[str, Any]] | None:
@@ -27,7 +29,7 @@ def human_name(value: Value, sender: Sender) -> dict[str, Any] | list[dict[str, 
     parts = value.parts
     if len(parts) == 1:
         return _plain_name(value.text(), sender)
-    made = _named(value, parts, 1, 7, (4, 6, 14), sender)
+    made = _named(value, 1, 7, _XPN_SUFFIXES, sender)
     if made is None:
         return None
     count = len(parts)
@@ -40,31 +42,29 @@ def human_name(value: Value, sender: Sender) -> dict[str, Any] | list[dict[str, 
 
 def staff_name(value: Value, sender: Sender) -> dict[str, Any] | None:
     """XCN (and CN, PPN) -> HumanName of the person."""
-    parts = value.parts
-    return _named(value, parts, 2, 10, (5, 7, 21), sender) if len(parts) > 1 else None
+    return _named(value, 2, 10, _XCN_SUFFIXES, sender) if len(value.parts) > 1 else None
 
 
 def address(value: Value, sender: Sender) -> dict[str, Any] | None:
     """XAD (and AD) -> Address. An address with nothing but a use or a type is none."""
-    parts = value.parts
-    count = len(parts)
+    texts, wholes = value.texts, value.wholes
+    count = len(texts)
     made: dict[str, Any] = {}
-    if lines := _lines(value, parts):
+    if lines := _lines(value, texts):
         made["line"] = lines
     for place, element in _PLACES:
-        if place < count and parts[place] and (said := value.whole(place + 1).strip()):
+        if place < count and wholes[place] and (said := wholes[place].strip()):
             made[element] = said
     if not made:
         return None
-    if count > 6 and parts[6]:
-        kind = value.text(7)
+    if count > 6 and (kind := texts[6]):
         if use := word(sender, "address-use", kind):
             made["use"] = use
         row = sender.translate("address-type", kind)
         if row and row.target:
             made["type"] = row.target
     if count > 11:
-        _dated(made, value, parts, 13, 12, sender)
+        _dated(made, value, value.parts, 13, 12, sender)
     return made
 
 
@@ -74,12 +74,12 @@ def contact_point(value: Value, sender: Sender) -> dict[str, Any] | list[dict[st
     A number and a mail address in one repetition, as feeds of 2.3 send them, are two contact points. A cellular phone (.3 CP)
     is mobile, whoever it is used for (.2); the parts of a number stand beside it as extensions.
     """
-    parts = value.parts
-    count = len(parts)
-    use = value.text(2) if count > 1 and parts[1] else ""
-    equipment = value.text(3) if count > 2 and parts[2] else ""
-    mail = value.text(4).strip() if count > 3 and parts[3] else ""
-    number = _number(value, parts)
+    texts = value.texts
+    count = len(texts)
+    use = texts[1] if count > 1 else ""
+    equipment = texts[2] if count > 2 else ""
+    mail = texts[3].strip() if count > 3 else ""
+    number = _number(texts)
     if mail and (use == "NET" or equipment in _NET):
         number = ""
     made = []
@@ -96,7 +96,7 @@ def contact_point(value: Value, sender: Sender) -> dict[str, Any] | list[dict[st
         if count > 4 and point["system"] != "email" and (said := _spoken(value, parts)):
             point["extension"] = said
         if count > 12:
-            _ranked(point, value, parts, sender)
+            _ranked(point, value, texts, sender)
     return (made[0] if len(made) == 1 else made) or None
 
 
@@ -111,27 +111,25 @@ def _plain_name(text: str, sender: Sender) -> dict[str, Any] | None:
     return {"text": text, "family": family.strip(), "given": given.replace(",", " ").split()}
 
 
-def _named(
-    value: Value, parts: list[str], first: int, use: int, suffixes: tuple[int, ...], sender: Sender,
-) -> dict[str, Any] | None:
+def _named(value: Value, first: int, use: int, suffixes: tuple[int, ...], sender: Sender) -> dict[str, Any] | None:
     """A name whose family, given and further given names stand from component `first` on, its prefix four after that.
 
     `use` and `suffixes` are the components of those. None when there is no family and no given name.
     """
-    count = len(parts)
+    texts, wholes = value.texts, value.wholes
+    count = len(texts)
     made: dict[str, Any] = {}
-    if parts[first - 1] and (family := value.text(first).strip()):
+    if family := texts[first - 1].strip():
         made["family"] = family
-    given = [said for n in (first + 1, first + 2) if n <= count and parts[n - 1] and (said := value.whole(n).strip())]
-    if given:
+    if given := [name for said in wholes[first:first + 2] if (name := said.strip())]:
         made["given"] = given
     if not made:
         return None
-    if count > first + 3 and parts[first + 3]:
-        made["prefix"] = [value.text(first + 4)]
-    if suffix := [said for n in suffixes if n <= count and parts[n - 1] and (said := value.text(n).strip())]:
+    if count > first + 3 and texts[first + 3]:
+        made["prefix"] = [texts[first + 3]]
+    if suffix := [said for place in suffixes if place <= count and (said := texts[place - 1].strip())]:
         made["suffix"] = list(dict.fromkeys(suffix))
-    if count >= use and parts[use - 1] and (meant := word(sender, "name-use", value.text(use))):
+    if count >= use and texts[use - 1] and (meant := word(sender, "name-use", texts[use - 1])):
         made["use"] = meant
     return made
 
@@ -150,35 +148,31 @@ def _dated(made: dict[str, Any], value: Value, parts: list[str], start: int, who
 
 
 _PLACES = ((2, "city"), (3, "state"), (4, "postalCode"), (5, "country"), (8, "district"))
+_LINES = (1, 7, 18)
 
 
-def _lines(value: Value, parts: list[str]) -> list[str]:
+def _lines(value: Value, texts: list[str]) -> list[str]:
     """XAD.1 as street address, or as street name and number when only those are sent; then the rest of the address."""
-    found = []
-    if parts[0]:
-        street = value.text(1, 1)
-        named = " ".join(said for said in (value.text(1, 3), value.text(1, 2)) if said)
-        if not street:
-            street = named
-        elif named and named not in street:
-            street = f"{street} {named}"
-        found.append(street)
-    found += [value.text(n) for n in (2, 8, 19) if n <= len(parts) and parts[n - 1]]
-    return [line.strip() for line in found if line.strip()]
+    street, count = texts[0], len(texts)
+    if texts is not value.parts and (named := " ".join(said for said in (value.text(1, 3), value.text(1, 2)) if said)):
+        street = f"{street} {named}" if street and named not in street else street or named
+    said = [street, *[texts[place] for place in _LINES if place < count]]
+    return [line for each in said if (line := each.strip())]
 
 
-def _number(value: Value, parts: list[str]) -> str:
-    count = len(parts)
-    if count > 11 and parts[11] and (said := value.text(12)):
-        return said
-    if count > 6 and parts[6] and (local := value.text(7)):
-        country, area = value.text(5).lstrip("+"), value.text(6)
-        extension = value.text(8) if count > 7 else ""
+def _number(texts: list[str]) -> str:
+    count = len(texts)
+    if count > 11 and texts[11]:
+        return texts[11]
+    if count > 6 and (local := texts[6]):
+        country, area = texts[4].lstrip("+"), texts[5]
+        extension = texts[7] if count > 7 else ""
         spoken = (f"+{country}" if country else "", area, local, f"X{extension}" if extension else "")
-        return " ".join(part for part in spoken if part)
-    return _SPACES.sub(" ", value.text(1)).strip() if parts[0] else ""
+        return " ".join([part for part in spoken if part])
+    return _SPACES.sub(" ", texts[0]).strip()
 
 
+<<<<<<< HEAD
 _NUMBER_PARTS = ((5, "country"), (6, "area"), (7, "local"), (8, "extension"), (9, "comment"))
 
 
@@ -190,8 +184,11 @@ def _spoken(value: Value, parts: list[str]) -> list[dict[str, Any]]:
 
 
 def _ranked(made: dict[str, Any], value: Value, parts: list[str], sender: Sender) -> None:
+=======
+def _ranked(made: dict[str, Any], value: Value, texts: list[str], sender: Sender) -> None:
+>>>>>>> engine
     """XTN.13 and .14 (from 2.7) as period, XTN.18 as rank."""
     if found := span(value.component(13), value.component(14), sender):
         made["period"] = found
-    if len(parts) > 17 and (rank := value.text(18)).isdigit() and int(rank) > 0:
+    if len(texts) > 17 and (rank := texts[17]).isdigit() and int(rank) > 0:
         made["rank"] = int(rank)

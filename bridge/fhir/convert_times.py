@@ -18,6 +18,8 @@ _CLOCK = r"([01]\d|2[0-3])(?:{0}([0-5]\d)(?:{0}([0-5]\d)(?:\.(\d{{1,9}}))?)?)?"
 _OFFSET = r"([+-](?:(?:0\d|1[0-3]){0}[0-5]\d|14{0}00)|Z)?\Z"
 _STAMP = re.compile(_DAY.replace("{0}", "") + "(?:" + _CLOCK.format("") + ")?)?)?" + _OFFSET.format(""), re.ASCII)
 _ISO = re.compile(_DAY.replace("{0}", "-") + "(?:[T ]" + _CLOCK.format(":") + ")?)?)?" + _OFFSET.format(":?"), re.ASCII)
+_MOMENT = re.compile(r"([12]\d{3})(0[1-9]|1[0-2])(0[1-9]|1\d|2[0-8])([01]\d|2[0-3])([0-5]\d)([0-5]\d)([+-](?:0\d|1[0-3]))([0-5]\d)\Z", re.ASCII)
+"""The usual form of a moment, every part of it sent and on a day that each month has: a shorter way to the same."""
 _LEAD = re.compile(r"\d{8}|\d{6}(?!\d)|\d{4}-\d\d(?:-\d\d)?|\d{4}(?!\d)", re.ASCII)
 _TIME = re.compile(_CLOCK.format(":?") + _OFFSET.format(":?"), re.ASCII)
 
@@ -32,6 +34,9 @@ Parts = tuple[str | None, ...]
 
 def date_time(value: Value, sender: Sender) -> str | None:
     """TS or DTM -> dateTime."""
+    if found := _MOMENT.match(value.raw):
+        year, month, day_, hour, minute, second, hours, minutes = found.groups()
+        return f"{year}-{month}-{day_}T{hour}:{minute}:{second}{hours}:{minutes}"
     parts = _read(value, sender)
     return _written(parts, sender) if parts else None
 

@@ -19,6 +19,14 @@ class Value(Protocol):
     def parts(self) -> list[str]:
         """The raw components, still escaped."""
 
+    @property
+    def texts(self) -> list[str]:
+        """`text` of every component."""
+
+    @property
+    def wholes(self) -> list[str]:
+        """`whole` of every component."""
+
     def text(self, component: int = 1, sub: int = 1) -> str:
         """The unescaped text; "" when it is absent or HL7 null."""
 

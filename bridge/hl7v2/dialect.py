@@ -52,7 +52,8 @@ class Feed:
     def repair(self, message: Message) -> Message:
         """Return the message as this feed's repairs leave it; the same one when none had anything to do."""
         segments = list(message.segments)
-        done: list[Issue] = [repair.issue for repair in self.repairs if repair.run(segments)]
+        names = message.names
+        done: list[Issue] = [repair.issue for repair in self.repairs if repair.fits(names) and repair.run(segments)]
         return Message(message.body, segments, (*message.repairs, *done), changed=True) if done else message
 
     def failures(self) -> list[str]:

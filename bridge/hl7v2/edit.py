@@ -87,9 +87,9 @@ def fill(segments: Segments, place: Path, raw: str, only: Collection[str], but: 
 def rewrite(segments: Segments, place: Path, change: Change) -> bool:
     """Change every repetition of the field, or its component, in every segment of that name; null stays null."""
     changed = False
-    for index, segment in enumerate(segments):
-        if segment.name != place.segment:
-            continue
+    name = place.segment
+    for index in [index for index, segment in enumerate(segments) if segment.name == name]:
+        segment = segments[index]
         raw, seps = segment.field(place.field), segment.seps
         if not raw:
             continue

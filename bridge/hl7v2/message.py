@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 
 from bridge.core.issue import Issue
@@ -63,6 +64,22 @@ class Value:
             return "" if raw == NULL else raw
         return "" if raw == NULL else text.printable(unescape(raw, self.seps))
 
+    @property
+    def texts(self) -> list[str]:
+        """`text` of every component; never change it."""
+        raw, seps, parts = self.raw, self.seps, self.parts
+        if (seps.sub and seps.sub in raw) or (seps.escape and seps.escape in raw) or NULL in raw:
+            return [self.text(number) for number in range(1, len(parts) + 1)]
+        return parts
+
+    @property
+    def wholes(self) -> list[str]:
+        """`whole` of every component; never change it."""
+        raw, mark, parts = self.raw, self.seps.escape, self.parts
+        if (mark and mark in raw) or NULL in raw:
+            return [self.whole(number) for number in range(1, len(parts) + 1)]
+        return parts
+
     def component(self, number: int) -> Value:
         """Return a component as a value whose components are its subcomponents; without content when absent."""
         parts = self.parts
@@ -121,6 +138,8 @@ class Segment:
     def text(self, number: int, component: int = 1, sub: int = 1) -> str:
         """Return a part of the field's first repetition without escapes, "" when absent."""
         raw, mark = self.field(number), self.seps.repetition
+        if raw.isalnum():  # no separator and no escape
+            return raw if component == sub == 1 else ""
         return Value(raw.split(mark, 1)[0] if mark else raw, self.seps).text(component, sub) if raw else ""
 
     def replaced(self, changes: dict[int, str]) -> Segment:
@@ -159,6 +178,11 @@ class Message:
     def all(self, name: str) -> list[Segment]:
         """Return the segments of this name, in order."""
         return self._by_name.get(name, [])
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names of its segments."""
+        return self._by_name.keys()
 
     def first(self, name: str) -> Segment | None:
         """Return the first segment of this name, None when there is none."""

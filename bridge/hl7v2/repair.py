@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from bridge.core.issue import Issue
@@ -22,11 +22,19 @@ Table = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """One line of a feed file, ready to run. `run` edits the list of segments and says whether it changed any."""
+    """One line of a feed file, ready to run. `run` edits the list of segments and says whether it changed any.
+
+    `needs` are sets of segments of each of which one must be in the message for `run` to find anything to do.
+    """
 
     line: str
     issue: Issue
     run: Edit
+    needs: tuple[frozenset[str], ...] = ()
+
+    def fits(self, names: Collection[str]) -> bool:
+        """Whether a message of these segments has what the repair needs."""
+        return not any([need.isdisjoint(names) for need in self.needs])
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +62,12 @@ def compile_line(line: str, table: Table | None, mark: Mark) -> Repair:
             arguments = _arguments(match, line, mark)
             if table is not None:
                 arguments["table"] = table
-            place = next(
-                str(one)
-                for value in arguments.values()
-                for one in (value if isinstance(value, list) else [value])
-                if isinstance(one, Path)
-            )
+            listed = [value if isinstance(value, list) else [value] for value in arguments.values()]
+            named = [found for value in listed if (found := [one for one in value if isinstance(one, Path)])]
+            place, needs = str(named[0][0]), tuple(frozenset(one.segment for one in found) for found in named)
             issue = Issue("information", form.code, place, f"repaired as the feed says: {line}", kind="informational")
             try:
-                return Repair(line, issue, form.make(**arguments))
+                return Repair(line, issue, form.make(**arguments), needs)
             except ValueError as error:
                 raise mark.wrong(f"repair '{line}': {error}") from None
     forms = "\n        ".join(form.shape for form in FORMS)

@@ -13,12 +13,12 @@ from typing import Any, NoReturn
 
 from bridge.fhir.elements import Elements
 from bridge.hl7v2 import tables
-from bridge.language import convert, functions, operator
+from bridge.language import convert, functions, memory, operator
 from bridge.language.context import POLICIES, Context, Face, Mixed
 from bridge.language.expr import Call, FieldPath, Listing, Literal, Member, Name, Operation, Tree, parse
 from bridge.language.flat import flat
 from bridge.language.let import Lets
-from bridge.language.memory import FIELD, ITEM, OTHER, Input, Inputs
+from bridge.language.memory import OTHER, Input, Key
 from bridge.language.presence import ALWAYS, Clauses, Presence
 from bridge.language.scope import Scope
 from bridge.language.segment import MessageSource, component, owned, related
@@ -59,7 +59,6 @@ class Compiler:
         """(`let`, `table`, `set` or `emit`, name) that some expression names."""
         self._lets = Lets(self, self.lets)
         self._work = 0
-        self._memories: dict[frozenset[Input], Inputs] = {}
         self._steps: dict[tuple[str, ...], tuple[Step, Any]] = {}
 
     def natural(self, tree: Tree, context: Context) -> Term:
@@ -120,16 +119,10 @@ class Compiler:
         self.bodies.append(made)
         return made
 
-    def memory(self, inputs: Iterable[Input]) -> Inputs | None:
-        """The memory of what has these inputs; None when they do not come again."""
+    def memory(self, inputs: Iterable[Input]) -> Key | None:
+        """What tells whether one thing with these inputs comes again; None when it does not."""
         named = frozenset(inputs)
-        if OTHER in named or not isinstance(self.source, MessageSource):
-            return None
-        if named not in self._memories:
-            firsts = set(self.source.firsts.values())
-            steady = all(slot in firsts for kind, slot, _ in named if kind in (FIELD, ITEM))
-            self._memories[named] = Inputs(named, self.cache() if steady else None)
-        return self._memories[named]
+        return None if OTHER in named or not isinstance(self.source, MessageSource) else memory.key(named)
 
     def cache(self) -> int:
         """Reserve a place in Scope.cache."""

@@ -31,8 +31,8 @@ NUMERIC = frozenset({"NM", "SI", "decimal", "integer", "positiveInt", "unsignedI
 CODED = frozenset({"CE", "CWE", "CNE", "CF"})
 LASTING = frozenset({"CE", "CWE", "CNE", "CF", "HD", "XON", "XCN", "CN", "CNN", "PL"})
 """HL7 types that say nothing of the patient by themselves and come again in other messages of a sender."""
-AGAIN = frozenset({"CX", "TS", "DTM"})
-"""HL7 types whose values stand in several places of one message."""
+AGAIN = frozenset({"CX"})
+"""HL7 types whose values stand in several places of one message and take longer to convert than to look up."""
 _NESTED = frozenset({dict, list})
 _NULL = '""'
 _PLAIN = frozenset({"ST", "TX", "FT", "ID", "IS", "NM", "SI", "TS", "DTM", "DT", "TM", "GTS", "FN"})

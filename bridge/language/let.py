@@ -89,29 +89,32 @@ def per_message(compiler: Compiler, read: Read) -> Read:
     """The same, evaluated once per Scope; what read HL7 null or filed something is read again, so that it is noticed again."""
     index = compiler.cache()
 
-    def keep(scope: Scope, found: Any) -> None:
-        scope.cache[index] = found
-    return flat(f"found if (found := scope.cache[{index}]) is not None else {{first}}(scope)", first=_first(read, keep))
+    def first(scope: Scope) -> Any:
+        found, quiet = noticed(read, scope)
+        if quiet:
+            scope.cache[index] = found
+        return found
+    return flat(f"found if (found := scope.cache[{index}]) is not None else {{first}}(scope)", first=first)
 
 
 def per_item(compiler: Compiler, read: Read) -> Read:
     """The same, evaluated once per item of an emit."""
     index = compiler.cache()
 
-    def keep(scope: Scope, found: Any) -> None:
-        scope.cache[index] = (scope.turn, found)
-    return flat(f"known[1] if (known := scope.cache[{index}]) is not None and known[0] == scope.turn else {{first}}(scope)",
-                first=_first(read, keep))
-
-
-def _first(read: Read, keep: Callable[[Scope, Any], None]) -> Read:
-    """The value as it is read, kept unless reading it said something."""
     def first(scope: Scope) -> Any:
-        before, scope.null = scope.null, False
-        filed = len(scope.said) + len(scope.asked)
-        found = read(scope)
-        if not scope.null and len(scope.said) + len(scope.asked) == filed:
-            keep(scope, found)
-        scope.null = scope.null or before
+        found, quiet = noticed(read, scope)
+        if quiet:
+            scope.cache[index] = (scope.turn, found)
         return found
-    return first
+    return flat(f"known[1] if (known := scope.cache[{index}]) is not None and known[0] == scope.turn else {{first}}(scope)", first=first)
+
+
+def noticed(read: Read, scope: Scope) -> tuple[Any, bool]:
+    """A value as it is read, and whether nothing was said and no HL7 null seen on the way."""
+    null, filed = scope.null, scope.filed
+    scope.null = False
+    found = read(scope)
+    if scope.null:
+        return found, False
+    scope.null = null
+    return found, scope.filed == filed

@@ -10,11 +10,11 @@ sender, who is built anew when tables or answers change.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from bridge.core.draft import Question
 from bridge.language.copier import copier
+from bridge.language.flat import flat
 from bridge.language.lift import clone
 from bridge.language.scope import Scope
 
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 PUBLIC = frozenset({"Organization", "Practitioner", "PractitionerRole", "Location"})
 RECURRING = frozenset({
     "CE", "CWE", "CNE", "CF", "ID", "IS", "HD", "XON", "XCN", "CN", "CNN", "PL", "SI", "FC", "MSG", "PT", "VID"})
-KEPT = 4096
-"""Different inputs remembered per sender; when it is full it starts afresh."""
+KEPT = 16384
+"""Values remembered per sender; when it is full it starts afresh."""
 LONGEST = 1000
 """Characters of a field that is remembered; a longer one is no code."""
 
 Input = tuple[str, int, int]
 """What an expression depends on: (FIELD, slot of a segment's fields, number), (ITEM, slot of a repetition, 0),
 (a segment's name, 0, 0) for how many there are, or OTHER."""
+Key = Callable[[Scope], tuple[Any, ...]]
 FIELD, ITEM = "field", "item"
 OTHER: Input = ("other", 0, 0)
 """An input that does not come again, or cannot be told beforehand."""
@@ -59,81 +60,50 @@ class Known:
             scope.side = clone(self.side)
 
 
-class Inputs:
-    """A set of inputs: finds, for the message at hand, what was made of the same ones before."""
-
-    __slots__ = ("_key", "index")
-
-    def __init__(self, inputs: Iterable[Input], index: int | None) -> None:
-        """`index` is the place in Scope.cache for inputs that stay the same throughout a message, None for others."""
-        self.index = index
-        self._key = _key(", ".join([_read(*each) for each in sorted(inputs)]))
-
-    def shelf(self, scope: Scope) -> dict[Any, Known]:
-        """Known values by what made them, for the inputs as they are now."""
-        index = self.index
-        if index is not None:
-            found: dict[Any, Known] | None = scope.cache[index]
-            if found is None:
-                found = scope.cache[index] = self._find(scope)
-            return found
-        return self._find(scope)
-
-    def _find(self, scope: Scope) -> dict[Any, Known]:
-        key, memory = (self, *self._key(scope, scope.slots)), scope.lasting
-        found: dict[Any, Known] | None = memory.get(key)
-        if found is None:
-            found = {}
-            if all(raw.__class__ is not str or len(raw) <= LONGEST for raw in key):
-                if len(memory) >= KEPT:
-                    memory.clear()
-                memory[key] = found
-        return found
+def key(inputs: Iterable[Input]) -> Key:
+    """(scope) -> what these inputs are in the message at hand, for one thing that is remembered by them."""
+    read = "".join([_read(*each) + ", " for each in sorted(inputs)])
+    return flat(f"({{mark}}, {read})", mark=object())
 
 
 def _read(kind: str, slot: int, number: int) -> str:
     """One input as Python source; the items of a step are told apart by their positions, which findings carry."""
     if kind == FIELD:
-        return f"fields[{number}] if len(fields := slots[{slot}]) > {number} else ''"
-    return f"slots[{slot}].raw, slots[{slot + 1}]" if kind == ITEM else f"len(scope.source.all({kind!r}))"
+        return f"fields[{number}] if len(fields := scope.slots[{slot}]) > {number} else ''"
+    return f"scope.slots[{slot}].raw, scope.slots[{slot + 1}]" if kind == ITEM else f"len(scope.source.all({kind!r}))"
 
 
-@lru_cache(maxsize=4096)
-def _key(written: str) -> Callable[[Scope, list[Any]], tuple[Any, ...]]:
-    """The function that reads these inputs, one for all programs."""
-    made: Callable[[Scope, list[Any]], tuple[Any, ...]] = eval(f"lambda scope, slots: ({written}{',' if written else ''})")  # noqa: S307
-    return made
-
-
-def remembered(give: Callable[[Scope], Any], inputs: Inputs, placed: bool) -> Callable[[Scope], Any]:
+def remembered(give: Callable[[Scope], Any], key: Key, placed: bool) -> Callable[[Scope], Any]:
     """The same, made once for the same inputs.
 
     `placed`: it stands in the items of a segment, whose numbers findings carry; then only what has none is kept.
     """
-    shelf, index, mark = inputs.shelf, inputs.index, object()
-
-    def recall(scope: Scope) -> Any:
-        here = scope.cache[index] if index is not None else None
-        if here is None:
-            here = shelf(scope)
-        known = here.get(mark)
+    def other(scope: Scope, here: tuple[Any, ...], known: Known | None) -> Any:
         if known is None:
-            return keep(give, scope, here, mark, placed)
-        if not known.plain:
-            known.repeat(scope)
+            return keep(give, scope, here, placed)
+        known.repeat(scope)
         return known.fresh()
-    return recall
+    return flat("known.fresh() if (known := scope.lasting.get(here := {0})) is not None and known.plain else {other}(scope, here, known)",
+                key, other=other)
 
 
-def keep(give: Callable[[Scope], Any], scope: Scope, shelf: dict[Any, Known], mark: Any, placed: bool) -> Any:
-    """Make a value and put it, with what was filed for it, on the shelf; the one given is the caller's own."""
+def keep(give: Callable[[Scope], Any], scope: Scope, here: tuple[Any, ...], placed: bool) -> Any:
+    """Make a value and remember it with what was filed for it; the one given is the caller's own."""
     said, asked, null = len(scope.said), len(scope.asked), scope.null
     scope.null = False
     value = give(scope)
     if not (placed and (len(scope.said) > said or len(scope.asked) > asked)):
-        shelf[mark] = Known(value, scope.said[said:], scope.asked[asked:], scope.null, clone(scope.side))
+        put(scope, here, Known(value, scope.said[said:], scope.asked[asked:], scope.null, clone(scope.side)))
     scope.null = scope.null or null
     return value
+
+
+def put(scope: Scope, here: tuple[Any, ...], known: Known) -> None:
+    """Remember, unless a field that it was made from is too long to be a code."""
+    if all(raw.__class__ is not str or len(raw) <= LONGEST for raw in here):
+        if len(scope.lasting) >= KEPT:
+            scope.lasting.clear()
+        scope.lasting[here] = known
 
 
 def beyond(inputs: Iterable[Input], steps: Iterable[Step]) -> frozenset[Input]:

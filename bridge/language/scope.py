@@ -6,6 +6,7 @@ A Scope is also the `Sender` that conversions ask, so that their findings carry 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -33,13 +34,13 @@ class Scope:
     fields; `step` and `position` are the innermost, for findings; `turn` counts the items of emits. `cache` holds what lets
     gave, `made` the emitted items by name, `plan` per object the parts that the message has fields for. `memo` keeps what
     conversions gave for a field of this message, `lasting` for codes, places and staff beyond it. `where` is the path that
-    is being read, `said` and `asked` all that was reported and asked, repetitions included. `null` is set when HL7 null was read, `side` when a
-    code element stays out and its source code is kept beside it.
+    is being read, `said` and `asked` all that was reported and asked, repetitions included, `filed` how many of both. `null` is set
+    when HL7 null was read, `side` when a code element stays out and its source code is kept beside it.
     """
 
-    __slots__ = ("asked", "cache", "coding_system", "facts", "heard", "inner", "issues", "lasting", "made", "memo", "null", "plan", "position",
-                 "questions", "repeat", "said", "seps", "side", "slots", "source", "split", "step", "system", "translate", "turn", "where",
-                 "zone")
+    __slots__ = ("asked", "cache", "coding_system", "facts", "filed", "heard", "inner", "issues", "lasting", "made", "memo", "null",
+                 "plan", "position", "questions", "repeat", "said", "seps", "side", "slots", "source", "split", "step", "system",
+                 "translate", "turn", "where", "zone")
 
     def __init__(self, source: Any, sender: Asked, slots: int | list[Any] = 0, cache: int = 0,
                  facts: dict[str, Any] | None = None, made: list[Any] | None = None, plan: Any = ()) -> None:
@@ -60,6 +61,7 @@ class Scope:
         self.memo: dict[Any, Any] = {}
         self.lasting: dict[Any, Any] = {}
         self.turn = 0
+        self.filed = 0
         self.issues: list[Issue] = []
         self.heard: set[tuple[str, str, str]] = set()
         self.said: list[tuple[str, str, str, str, str]] = []
@@ -77,13 +79,15 @@ class Scope:
 
     def file(self, where: str, severity: str, code: str, text: str, hint: str = "") -> None:
         """File a finding at this path."""
+        self.filed += 1
         self.said.append((where, severity, code, text, hint))
         if (code, where, text) not in self.heard:
             self.heard.add((code, where, text))
-            self.issues.append(Issue(severity, code, where, text, hint))  # type: ignore[arg-type]
+            self.issues.append(_issue(severity, code, where, text, hint))
 
     def ask(self, question: Question) -> None:
         """File a question, once."""
+        self.filed += 1
         self.asked.append(question)
         if question not in self.questions:
             self.questions.append(question)
@@ -101,6 +105,12 @@ class Scope:
         if rest == field or rest.startswith(field + "."):
             return f"{step.segment}{field}[{self.position + 1}]{rest[len(field):]}"
         return where
+
+
+@lru_cache(maxsize=4096)
+def _issue(severity: str, code: str, where: str, text: str, hint: str) -> Issue:
+    """The same finding is one object: a feed gives the same few again with every message."""
+    return Issue(severity, code, where, text, hint)  # type: ignore[arg-type]
 
 
 class Nobody:

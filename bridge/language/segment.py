@@ -73,7 +73,7 @@ class MessageSource:
         slot = self._fields(path, steps)
         segment = _segment(path.segment, path.occurrence, steps)
         if type_ == "varies":
-            varies = _value_type(segment)
+            varies = _value_type(segment, slot)
         if slot is None or (path.segment in ("MSH", "FHS", "BHS") and path.field == 2):
             return Term(_values(segment, path), V2, type_, path.repetition == 0, _label(path), node.text, _texts(segment, path),
                         varies=varies)
@@ -356,7 +356,11 @@ def _quick_texts(slot: int, path: Path) -> Callable[[Scope], list[str]]:
     repetition, component, sub = path.repetition, path.component or 1, path.sub or 1
     index = component - 1
 
+    first = [component, sub, repetition or 1] == [1, 1, 1]
+
     def texts(raw: str, scope: Scope) -> list[str]:
+        if raw.isalnum():
+            return [raw] if first else NOTHING
         seps = scope.seps
         if repetition or scope.repeat in raw:
             found = raw.split(scope.repeat)
@@ -428,9 +432,11 @@ def _texts(segment: SegmentReader, path: Path) -> Callable[[Scope], list[str]]:
     return texts
 
 
-def _value_type(segment: SegmentReader) -> Callable[[Scope], str]:
-    """OBX-2 of the segment that an OBX-5 is read from."""
+def _value_type(segment: SegmentReader, slot: int | None) -> Callable[[Scope], str]:
+    """OBX-2 of the segment that an OBX-5 is read from; from its fields in `slot` when they are split already."""
     def read(scope: Scope) -> str:
         found = segment(scope)
         return found.text(2) if found is not None else ""
-    return read
+    if slot is None:
+        return read
+    return flat(f"said if len(fields := scope.slots[{slot}]) > 2 and (said := fields[2]).isalnum() else {{read}}(scope)", read=read)

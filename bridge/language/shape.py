@@ -225,7 +225,10 @@ class Shaper:
             needs.append(either([part.needs for part in body.parts]))
         inputs = beyond(self._together(body.parts, inner.inputs, inner), inner.steps[len(context.steps):])
         build = assembled(constants, body.number, optional=bool(body.parts))
-        return Part(give=_walked(walk, inner.steps, when, build) if walk else _guarded(when, build), needs=every(needs), inputs=inputs)
+        if walk is not None:
+            return Part(give=_walked(walk, inner.steps, when, build), needs=every(needs), inputs=inputs)
+        one = build if when is None else flat("{0} if {1} else None", build, when)
+        return Part(give=flat("[made] if (made := {0}) is not None else None", one), needs=every(needs), short=one, inputs=inputs)
 
     def _together(self, parts: list[Part], more: Iterable[Input], context: Context) -> frozenset[Input]:
         """What an object or list depends on; when all of it does not come again, each part that does is remembered by itself."""
@@ -342,12 +345,6 @@ def beside(made: dict[str, Any], name: str, value: Any, scope: Scope) -> None:
     elif scope.side is not None:
         made[f"_{name}"] = scope.side
     scope.side = None
-
-
-def _guarded(when: Callable[[Scope], bool] | None, build: Callable[[Scope], Any]) -> Give:
-    if when is None:
-        return flat("[made] if (made := {0}) is not None else None", build)
-    return flat("[made] if {1} and (made := {0}) is not None else None", build, when)
 
 
 def _walked(walk: Callable[[Scope], Any], steps: Sequence[Step], when: Callable[[Scope], bool] | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -50,8 +51,17 @@ class Ground:
 
 
 def build(spec: Spec, ground: Ground) -> Program:
-    """Compile a (fully extended) spec; raises one MappingError that lists every error found."""
-    return _Build(spec, ground).program()
+    """Compile a (fully extended) spec; raises one MappingError that lists every error found.
+
+    What is made here stays: searching it for cycles meanwhile would take as long again, so the collector waits.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _Build(spec, ground).program()
+    finally:
+        if collecting:
+            gc.enable()
 
 
 class _Build:

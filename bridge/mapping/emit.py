@@ -13,7 +13,7 @@ from typing import Any
 
 from bridge.core.ids import Ids
 from bridge.language.context import Face
-from bridge.language.memory import Inputs, Known, keep
+from bridge.language.memory import Key, Known, keep, put
 from bridge.language.presence import ALWAYS, Clauses
 from bridge.language.scope import Scope
 from bridge.language.shape import beside
@@ -60,7 +60,7 @@ class Emit:
     head: Callable[[], dict[str, Any]] = dict
     body: int = 0
     needs: Clauses = ALWAYS
-    memory: tuple[Inputs, Inputs] | None = None
+    memory: tuple[Key, Key] | None = None
     placed: bool = False
     id_needs: set[tuple[str, str]] = field(default_factory=set)
     body_needs: set[tuple[str, str]] = field(default_factory=set)
@@ -96,11 +96,11 @@ class Emit:
                 items = [slots[each.slot:each.slot + 3] for each in steps]
                 made[tuple([each[1] for each in items])] = Made(self.face.type, id_, items, steps)
 
-    def _known_id(self, memory: Inputs, scope: Scope, ids: Ids) -> str:
-        shelf, key = memory.shelf(scope), (self.name, ids)
-        known = shelf.get(key)
+    def _known_id(self, key: Key, scope: Scope, ids: Ids) -> str:
+        here = (*key(scope), ids)
+        known = scope.lasting.get(here)
         if known is None:
-            return str(keep(lambda scope: self._id(scope, ids), scope, shelf, key, placed=self.placed))
+            return str(keep(lambda scope: self._id(scope, ids), scope, here, placed=self.placed))
         if not known.plain:
             known.repeat(scope)
         return str(known.fresh())
@@ -138,9 +138,9 @@ class Emit:
                 made.enter(scope)
             made.body = self._build(made, scope, cleared) if memory is None else self._known(memory[1], made, scope, cleared)
 
-    def _known(self, memory: Inputs, made: Made, scope: Scope, cleared: dict[str, tuple[str, ...]]) -> dict[str, Any]:
-        shelf, key = memory.shelf(scope), (self.name, made.id)
-        known = shelf.get(key)
+    def _known(self, key: Key, made: Made, scope: Scope, cleared: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+        here = (*key(scope), made.id)
+        known = scope.lasting.get(here)
         if known is not None:
             if not known.plain:
                 known.repeat(scope)
@@ -150,7 +150,7 @@ class Emit:
         body = self._build(made, scope, cleared)
         quiet = len(scope.said) == said and len(scope.asked) == asked
         if made.ref not in cleared and (quiet or not self.placed):
-            shelf[key] = Known(body, scope.said[said:], scope.asked[asked:], null=False, side=None)
+            put(scope, here, Known(body, scope.said[said:], scope.asked[asked:], null=False, side=None))
         return body
 
     def _build(self, made: Made, scope: Scope, cleared: dict[str, tuple[str, ...]]) -> dict[str, Any]:

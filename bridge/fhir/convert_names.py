@@ -93,7 +93,7 @@ def contact_point(value: Value, sender: Sender) -> dict[str, Any] | list[dict[st
             point["use"] = "mobile"
         elif use and (meant := word(sender, "telecom-use", use)):
             point["use"] = meant
-        if count > 4 and point["system"] != "email" and (said := _spoken(value, parts)):
+        if count > 4 and point["system"] != "email" and (said := _spoken(texts)):
             point["extension"] = said
         if count > 12:
             _ranked(point, value, texts, sender)
@@ -172,21 +172,17 @@ def _number(texts: list[str]) -> str:
     return _SPACES.sub(" ", texts[0]).strip()
 
 
-<<<<<<< HEAD
 _NUMBER_PARTS = ((5, "country"), (6, "area"), (7, "local"), (8, "extension"), (9, "comment"))
 
 
-def _spoken(value: Value, parts: list[str]) -> list[dict[str, Any]]:
+def _spoken(texts: list[str]) -> list[dict[str, Any]]:
     """XTN.5 to .9 as the extensions that FHIR has for the parts of a number (guide: XTN[ContactPoint], rows 5 to 9)."""
-    count = len(parts)
+    count = len(texts)
     return [{"url": f"http://hl7.org/fhir/StructureDefinition/contactpoint-{name}", "valueString": said}
-            for n, name in _NUMBER_PARTS if n <= count and parts[n - 1] and (said := value.text(n).strip())]
+            for n, name in _NUMBER_PARTS if n <= count and (said := texts[n - 1].strip())]
 
 
-def _ranked(made: dict[str, Any], value: Value, parts: list[str], sender: Sender) -> None:
-=======
 def _ranked(made: dict[str, Any], value: Value, texts: list[str], sender: Sender) -> None:
->>>>>>> engine
     """XTN.13 and .14 (from 2.7) as period, XTN.18 as rank."""
     if found := span(value.component(13), value.component(14), sender):
         made["period"] = found

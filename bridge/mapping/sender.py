@@ -19,7 +19,8 @@ CODING_SYSTEMS = "coding-systems"
 _HL7 = re.compile(r"(?:HL7|v2-)(\d{1,4})\Z", re.IGNORECASE)
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*))+\Z")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+\Z")
+_URI = re.compile(r"[a-z][a-z0-9+.\-]*:\S+\Z")
+"""A scheme in small letters, as everybody writes it; `CD:123` is a key of the sender's own software."""
 _OFFSET = re.compile(r"[+-](?:0\d|1[0-4])[0-5]\d\Z")
 _KEPT = 4096
 """Answers remembered per sender; a sender that invents systems does not grow the process."""
@@ -129,8 +130,9 @@ class FeedSender:
         if target is None:
             if table is None:
                 return None
-            row = table.find(code, system)
-            return row or (table.find(code, self.coding_system(system)) if system else None)
+            row = table.find(code, system) or (table.find(code, self.coding_system(system)) if system else None)
+            # A word means the same in any letters; a short code may not (m and M of UCUM).
+            return row or (table.find(code.upper(), system) if len(code) > 3 and code.isalpha() else None)
         like = table.by_target.get(target) if table is not None and target else None
         if like is None and table is not None and target and (meant := table.find(target)) is not None:
             return replace(meant, source=code, system=system, means=target)

@@ -29,9 +29,11 @@ def check(draft: Draft, profiles: Profiles) -> Draft:
         issues += found
         if sound is not None:
             kept.append(sound)
-    for place, found in profiles.among(kept).items():
-        kept[place] = unclaimed(kept[place])
-        issues += [replace(issue, severity="warning") for issue in found]
+    # A claim that goes may take along that of a resource which refers to it.
+    while broken := {place: found for place, found in profiles.among(kept).items() if kept[place].get("meta", {}).get("profile")}:
+        for place, found in broken.items():
+            kept[place] = unclaimed(kept[place])
+            issues += [replace(issue, severity="warning") for issue in found]
     return replace(draft, resources=tuple(kept), issues=(*draft.issues, *issues)) if issues else draft
 
 

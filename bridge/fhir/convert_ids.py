@@ -127,10 +127,9 @@ def _identified(value: Value, text: str, kind: str, authority: int, sender: Send
     universal = value.text(authority, 2) if authority else ""
     system = _system(namespace, universal, value.text(authority, 3) if universal else "", kind, sender)
     if system is NPI and not _is_npi(text):
-        ten = len(text) == 10 and text.isascii() and text.isdigit()
-        sender.report("warning", CHECK_DIGIT, "a National Provider Identifier with a wrong check digit; kept as sent" if ten else
-                      "not a National Provider Identifier; kept as the sender's own number", "check the number at the source")
-        system = system if ten else sender.system(namespace or kind, "", "")
+        sender.report("warning", CHECK_DIGIT, "not a National Provider Identifier (form or check digit); "
+                      "kept as the sender's own number", "check the number at the source")
+        system = sender.system(namespace or kind, "", "")
     made: dict[str, Any] = {"system": system, "value": text}
     if kind:
         _typed(made, kind, sender)

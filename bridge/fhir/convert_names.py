@@ -72,7 +72,7 @@ def contact_point(value: Value, sender: Sender) -> dict[str, Any] | list[dict[st
     """XTN or TN -> ContactPoint. The value is the guide's first of: .4 (mail), .12, "+.5 .6 .7 X.8", .1.
 
     A number and a mail address in one repetition, as feeds of 2.3 send them, are two contact points. A cellular phone (.3 CP)
-    is mobile, whoever it is used for (.2); the parts of a number stand beside it as extensions.
+    is mobile, whoever it is used for (.2).
     """
     texts = value.texts
     count = len(texts)
@@ -93,8 +93,6 @@ def contact_point(value: Value, sender: Sender) -> dict[str, Any] | list[dict[st
             point["use"] = "mobile"
         elif use and (meant := word(sender, "telecom-use", use)):
             point["use"] = meant
-        if count > 4 and point["system"] != "email" and (said := _spoken(texts)):
-            point["extension"] = said
         if count > 12:
             _ranked(point, value, texts, sender)
     return (made[0] if len(made) == 1 else made) or None
@@ -170,16 +168,6 @@ def _number(texts: list[str]) -> str:
         spoken = (f"+{country}" if country else "", area, local, f"X{extension}" if extension else "")
         return " ".join([part for part in spoken if part])
     return _SPACES.sub(" ", texts[0]).strip()
-
-
-_NUMBER_PARTS = ((5, "country"), (6, "area"), (7, "local"), (8, "extension"), (9, "comment"))
-
-
-def _spoken(texts: list[str]) -> list[dict[str, Any]]:
-    """XTN.5 to .9 as the extensions that FHIR has for the parts of a number (guide: XTN[ContactPoint], rows 5 to 9)."""
-    count = len(texts)
-    return [{"url": f"http://hl7.org/fhir/StructureDefinition/contactpoint-{name}", "valueString": said}
-            for n, name in _NUMBER_PARTS if n <= count and (said := texts[n - 1].strip())]
 
 
 def _ranked(made: dict[str, Any], value: Value, texts: list[str], sender: Sender) -> None:

@@ -50,7 +50,6 @@ BROKEN: list[tuple[str, dict[str, Any], str, str]] = [
     ("us-core-organization", {"active": None}, "BRG-P002", "Organization.active"),
     ("us-core-organization", {"name": None}, "BRG-P002", "Organization.name"),
     ("us-core-organization", {"identifier": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "12"}]}, "BRG-P005", "Organization.identifier[0].value"),
-    ("us-core-organization", {"identifier": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "1144221848"}]}, "BRG-P014", "Organization.identifier[0]"),
     ("us-core-organization", {"address": [{"line": ["1", "2", "3", "4", "5"]}]}, "BRG-P003", "Organization.address[0].line"),
     ("us-core-practitioner", {"identifier": None}, "BRG-P002", "Practitioner.identifier"),
     ("us-core-practitioner", {"name": [{"text": "x"}]}, "BRG-P002", "Practitioner.name[0].family"),

@@ -10,7 +10,7 @@ demo: setup
 	$(RUN) -m bridge demo
 
 test: setup services lint
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 lint: setup
 	$(VENV)/bin/ruff check .

@@ -18,7 +18,6 @@ from bridge.referral import register
 
 KINDS = ("mapping", "programme", "name")
 """The first key of a file with tests: a mapping, a programme row, a feed."""
-_SKIPPED = frozenset({"examples", "golden"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,12 @@ def _inline(case: Case, act: Callable[[Case], Observe]) -> Inline:
 
 def yaml_files(folder: Path) -> list[Path]:
     """The YAML files of a folder that may hold tests, those of the folders below included."""
-    return sorted(file for file in folder.rglob("*.y*ml") if file.suffix in (".yaml", ".yml") and not _SKIPPED & set(file.relative_to(folder).parts))
+    return sorted(file for file in folder.rglob("*.y*ml") if may_test(file, folder))
+
+
+def may_test(file: Path, folder: Path) -> bool:
+    """Whether a file below the folder may hold tests: YAML, and not an example or a golden."""
+    return file.suffix in (".yaml", ".yml") and {"examples", "golden"}.isdisjoint(file.relative_to(folder).parts)
 
 
 def head(text: str) -> str:

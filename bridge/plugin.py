@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from bridge.language.cases import Result
 
 _SUITE = pytest.StashKey["Suite"]()
-_SKIPPED = frozenset({"examples", "golden"})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,10 +43,12 @@ def folders(config: pytest.Config) -> list[Path]:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """A YAML file of one of the folders."""
-    for folder in folders(parent.config):
-        if file_path.suffix in (".yaml", ".yml") and folder in file_path.parents and not _SKIPPED & set(file_path.relative_to(folder).parts):
-            return File.from_parent(parent, path=file_path)
-    return None
+    asked = [folder for folder in folders(parent.config) if folder in file_path.parents]
+    if not asked:
+        return None
+    from bridge.inline import may_test
+
+    return File.from_parent(parent, path=file_path) if any(may_test(file_path, folder) for folder in asked) else None
 
 
 def suite(config: pytest.Config) -> Suite:

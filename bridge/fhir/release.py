@@ -15,7 +15,6 @@ import yaml
 Resource = dict[str, Any]
 Coding = Mapping[str, str]
 
-NEWEST = "3.0"
 UNSPECIFIED = "sdoh-category-unspecified"
 
 

@@ -45,11 +45,11 @@ def claim(resource: Resource, profiles: Profiles) -> tuple[Resource | None, list
     plain = unclaimed(resource)
     broken = [issue for issue in profiles.check(plain) if issue.severity in BROKEN]
     if broken:
-        return (None, broken) if resource.get("resourceType") in WHOLE else sound(resource, broken, profiles)
+        return (None, broken) if resource.get("resourceType") in WHOLE else pruned(resource, broken, profiles)
     return plain, [replace(issue, severity="warning") if issue.severity in BROKEN else issue for issue in found]
 
 
-def sound(resource: Resource, broken: list[Issue], profiles: Profiles) -> tuple[Resource | None, list[Issue]]:
+def pruned(resource: Resource, broken: list[Issue], profiles: Profiles) -> tuple[Resource | None, list[Issue]]:
     """(the resource without the elements that are not R4, or None when it cannot be saved; what was left out)."""
     first, lost = broken, list[Issue]()
     kept: Resource | None = resource

@@ -43,9 +43,9 @@ def _hl7v2(envelope: Envelope, bridge: Bridge) -> Draft | Rejected:
                        "publish with the login of the sending hospital, whose feed file names it as ehr", "security")
     message = feed.repair(raw)
     sender = bridge.sender(feed, message)
-    program = bridge.mappings.choose(message, sender)
     if len(message.segments) == 1:
         return _refuse("BRG-H008", "MSH", "nothing follows MSH", "the sender should send the whole message again")
+    program = bridge.mappings.choose(message, sender)
     if program is None:
         return _refuse("BRG-M404", "MSH-9", "no mapping for this event",
                        "add one to mappings/ or stop sending it; the message is kept and can be replayed", "not-supported")

@@ -93,7 +93,7 @@ def recall(task: Mapping[str, Any], request: Mapping[str, Any], *, event: str, a
     Not yet accepted: the Task is cancelled and the request revoked. Accepted or begun: a note for the coordinator and
     nothing else (reference/hl7v2.md b1). Again for the same event: nothing.
     """
-    what, code = _WHY.get(event, ("The message behind this referral was cancelled", "recalled"))
+    what, code = _WHY[event]
     if task["status"] in TERMINAL:
         return Recalled()
     if task["status"] in BEFORE_WORK:

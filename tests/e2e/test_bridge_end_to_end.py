@@ -39,14 +39,6 @@ def site(tmp_path: Path, shared_url: str) -> Iterator[Site]:
     made.end()
 
 
-@pytest.fixture
-def ledger(site: Site) -> Iterator[SqlLedger]:
-    """The site's ledger, as a second process sees it."""
-    opened = open_ledger(site.store)
-    yield opened
-    opened.close()
-
-
 def signed(number: int) -> bytes:
     """A consent without an end, so that this test passes in any year."""
     document = json.loads(consent(f"E{number}", *ORGANISATIONS, name=f"e2e-{number}", dated="2020-01-01T00:00:00Z"))

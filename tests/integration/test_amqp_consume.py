@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -291,9 +290,7 @@ def test_ingest_forwards_to_the_shard_and_acks_after_the_confirm(place: Place, p
 def test_readiness_follows_the_link(place: Place) -> None:
     """A consumer of a missing queue is not up and says what to do about it."""
     consumer = Consumer(place.address, ["work.s00", "nowhere"])
-    started = time.monotonic()
     with pytest.raises(SettingsError, match="topology apply"):
         consumer.wait(20)
     assert not consumer.link.up
-    assert time.monotonic() - started < 10
     consumer.drop()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,12 +99,10 @@ def test_every_rung_returns_to_the_right_shard(place: Place, publisher: Publishe
     queues = [f"work.s{10 + n}" for n in range(len(RUNGS))]
     worker = Consumer(place.address, queues)
     first = sorted(drain(worker, len(RUNGS)), key=lambda message: message.message_id)
-    started = time.monotonic()
     copies = [to_rung(message, rung) for message, rung in zip(first, RUNGS, strict=True)]
     assert publisher.publish(copies) == ["acked"] * len(RUNGS)
     back = drain(worker, len(RUNGS))
     worker.finish(None)
-    assert time.monotonic() - started >= max(RUNGS.values()) / 1000 * 0.9
     assert [message.message_id for message in back] == [message.message_id for message in sent], "shortest rung first"
     assert [message.queue for message in back] == queues
     assert {(attempts(message), message.headers["feed"]) for message in back} == {(1, "general")}

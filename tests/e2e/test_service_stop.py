@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.adapters.store.ledger import SqlLedger, open_ledger
+from bridge.adapters.store.ledger import SqlLedger
 from tests.e2e.service import Site, eventually
 from tests.services.rabbitmq import shared_node
 from tests.unit.pipeline.town import adt, consent
@@ -27,13 +27,6 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
         made.call("topology", "apply")
     yield made
     made.end()
-
-
-@pytest.fixture
-def ledger(site: Site) -> Iterator[SqlLedger]:
-    opened = open_ledger(site.store)
-    yield opened
-    opened.close()
 
 
 def publish(site: Site) -> None:

@@ -41,7 +41,7 @@ def search(name: str, minutes: float) -> bool:
             Path(folder, sha256(seed).hexdigest()[:16]).write_bytes(seed)
         print(f"{name}: {minutes:g} minutes", flush=True)
         done = subprocess.run([
-            sys.executable, "-m", "tests.fuzz.search", name, folder, str(known),
+            sys.executable, "-m", "tests.fuzz.search", name, str(known), folder,
             f"-max_total_time={int(minutes * 60)}", f"-max_len={LONGEST}", f"-timeout={SECONDS}",
             f"-rss_limit_mb={MEGABYTES}", f"-artifact_prefix={known}/", "-print_final_stats=1", "-verbosity=1",
         ], check=False)

@@ -7,31 +7,16 @@ one. Expectations are written from the standard.
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from bridge.core.ids import Ids
-from bridge.hl7v2 import dialect
-from bridge.hl7v2.message import parse
 from bridge.language import cases, syntax
 from bridge.language.cases import Case
 from bridge.mapping import change
-from bridge.mapping.library import Library
+from tests.unit.mappings import packaged
 
 HERE = Path(__file__).resolve().parent
-IDS = Ids(b"a secret for tests only")
-
-
-@cache
-def library() -> Library:
-    return Library.load()
-
-
-@cache
-def feeds() -> dialect.Feeds:
-    return dialect.load(HERE.parents[1] / "mappings" / "feeds")
 
 
 def facts() -> list[tuple[str, Case]]:
@@ -47,12 +32,7 @@ def facts() -> list[tuple[str, Case]]:
 
 def observe(base: str, case: Case) -> cases.Observe:
     body = change.message("\r".join(base.strip().splitlines()).encode(), case.change, case.append)
-    raw = parse(body)
-    feed = feeds().named(case.feed) if case.feed else feeds().of(raw.sender)
-    message = feed.repair(raw)
-    program = library().choose(message)
-    assert program is not None, "no mapping reads this event"
-    return cases.observer(program.run(message, library().senders().of(feed, message), IDS))
+    return cases.observer(packaged.draft(body, packaged.feeds().named(case.feed) if case.feed else packaged.feed_of(body)))
 
 
 @pytest.mark.parametrize(("base", "case"), facts(), ids=lambda each: f"{each.place.source.name}: {each.name}" if isinstance(each, Case) else "")

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.consent.cases import run_case
-from bridge.core.ids import Ids
-from bridge.hl7v2 import dialect
-from bridge.mapping.library import Library
+from tests.unit.mappings import packaged
 
-ROOT = Path(__file__).resolve().parents[3]
 HEAD = "MSH|^~\\&|ADT|EAST|||20260301101500-0500||ADT^A08^ADT_A01|F-1|P|2.6\rPID|1||E1^^^EAST^MR||DOE^JO\r"
 WORDS = st.sampled_from(
     ["", '""', "A", "L", "R", "P", "X", "B", "ACTIVE", "001", "001^ROI^HL70496", "003", "permit", "PERMIT", "OPTIN", "OPTIN^^v3-ActCode",
@@ -23,21 +18,9 @@ WORDS = st.sampled_from(
      "001^ROI^HL70496^OPTIN^x^http://terminology.hl7.org/CodeSystem/v3-ActCode", "Y", "N", "1", "20260301", "20270301", "DOE^JANE"])
 
 
-@cache
-def library() -> Library:
-    return Library.load()
-
-
-@cache
-def feeds() -> dialect.Feeds:
-    return dialect.load(ROOT / "mappings" / "feeds")
-
-
 def consents(segment: str) -> tuple[list[dict[str, Any]], str]:
-    message = feeds().named("default").read((HEAD + segment).encode())
-    program = library().choose(message)
-    assert program is not None
-    draft = program.run(message, library().senders().of(feeds().named("default"), message), Ids(b"a secret for tests only"))
+    """The Consents of a message with this segment, and the patient's id."""
+    draft = packaged.draft((HEAD + segment).encode())
     return draft.of_type("Consent"), draft.patient
 
 

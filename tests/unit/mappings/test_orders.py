@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from bridge.core.draft import Draft
-from bridge.core.ids import Ids
-from bridge.hl7v2 import dialect
-from bridge.mapping import trial
-from bridge.mapping.library import Library
+from tests.unit.mappings import packaged
 
-ROOT = Path(__file__).resolve().parents[3]
-EXAMPLES = ROOT / "mappings" / "examples"
-IDS = Ids(b"a secret for tests only")
-NAMES = ("oru-r01-result", "orm-o01-order", "mdm-t02-document")
 MSH = r"MSH|^~\&|LAB|EAST|||20260301101500-0500||ORU^R01^ORU_R01|T-1|P|2.5.1"
 FINAL = "|||20260301090000-0500||||||||||||||||||F"
 
 
-@cache
-def library() -> Library:
-    return Library.load()
-
-
 def draft(*lines: str) -> Draft:
-    feeds = dialect.load(ROOT / "mappings" / "feeds")
-    message = feeds.named("default").read("\r".join(lines).encode())
-    program = library().choose(message)
-    assert program is not None
-    return program.run(message, library().senders().of(feeds.named("default"), message), IDS)
+    return packaged.draft("\r".join(lines).encode())
 
 
 def example(name: str) -> Draft:
-    return draft(*(EXAMPLES / name).read_text(encoding="utf-8").splitlines())
+    return packaged.draft((packaged.EXAMPLES / name).read_bytes())
 
 
 def by_code(found: Draft, type_: str) -> dict[str, dict[str, Any]]:
@@ -50,14 +30,6 @@ def refs(value: Any) -> list[str]:
 
 def named(resource: dict[str, Any]) -> str:
     return f"{resource['resourceType']}/{resource['id']}"
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_inline_tests_pass(name: str) -> None:
-    """What the files say about themselves is so, and each says at least five things."""
-    results = trial.results(library(), [name])
-    assert [str(result) for result in results if not result.passed] == []
-    assert len(results) >= 5
 
 
 def test_a_report_has_the_results_order_and_specimen_of_its_own_obr() -> None:

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import csv
 import re
-from pathlib import Path
+from functools import cache
 
-from bridge.hl7v2 import path as paths
-from bridge.hl7v2 import tables
-from bridge.mapping.coverage import read_left
-from bridge.mapping.library import Library
+from bridge.mapping import coverage
+from bridge.mapping.coverage import Row, read_left
+from tests.unit.mappings import packaged
 
-LEFT = Path(__file__).resolve().parents[3] / "mappings" / "left.csv"
-OURS = ("MSH", "EVN", "PID", "PD1", "NK1", "ROL", "PRT", "PV1", "PV2", "DG1", "IN1", "IN2", "GT1", "MRG", "SFT", "UAC", "DB1", "NPU")
-"""Segments of ADT of which every field is either mapped or listed."""
-READER = {"MSH-1", "MSH-2", "MSH-9", "MSH-12", "MSH-18"}
-"""They say how to read a message; the reader uses them."""
+SEGMENTS = (*coverage.SEGMENTS, "SFT", "UAC", "DB1", "NPU")
+"""Segments of which every field is mapped or listed: those of `mapping coverage`, and what else ADT brings."""
 
 
-def rows() -> list[dict[str, str]]:
-    lines = [line for line in LEFT.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-    return list(csv.DictReader(lines))
-
-
-def read_by_adt() -> set[str]:
-    """Every field that some ADT mapping reads."""
-    library = Library.load()
-    reads = {read for name in library.programs if name.startswith("adt-") for read in library[name].reads if read[:3].isupper()}
-    return {f"{path.segment}-{path.field}" for path in map(paths.parse, reads) if path.field}
+@cache
+def fields() -> list[Row]:
+    """Every field of these segments and of any that a mapping reads, with where it goes or why not."""
+    return coverage.rows(packaged.library().programs.values(), read_left([packaged.FOLDER]), SEGMENTS)
 
 
 def place(field: str) -> tuple[str, int, int]:
@@ -40,14 +30,20 @@ def place(field: str) -> tuple[str, int, int]:
 
 def test_rows_are_sorted_and_each_has_a_reason() -> None:
     """One line per field or range in the order of segment and number; none twice, none without a reason."""
-    order = [place(row["field"]) for row in rows()]
+    lines = [line for line in (packaged.FOLDER / "left.csv").read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    rows = list(csv.DictReader(lines))
+    order = [place(row["field"]) for row in rows]
     assert order == sorted(set(order))
-    assert all(row["reason"].strip() for row in rows())
+    assert all(row["reason"].strip() for row in rows)
 
 
 def test_every_field_of_our_segments_is_mapped_or_listed() -> None:
-    """A field that no ADT mapping reads is in left.csv, and one in left.csv is read by none."""
-    read, listed = read_by_adt() | READER, read_left([LEFT.parent]).keys()
-    every = {f"{segment}-{number}" for segment in OURS for number in range(1, tables.segment_fields(segment) + 1)}
-    assert every - read - listed == set()
-    assert listed & read & every == set()
+    """No field of these segments, or of another that a mapping reads, is undecided: it has a mapping row, or a row with the reason in
+    mappings/left.csv."""
+    assert {row.field[:3] for row in fields()} >= set(SEGMENTS)
+    assert [row.field for row in fields() if row.open] == []
+
+
+def test_what_is_left_is_not_mapped_as_well() -> None:
+    """A reason why a field goes nowhere is taken away when the field goes somewhere."""
+    assert [row.field for row in fields() if row.mapped and row.reason] == []

@@ -32,6 +32,7 @@ from tests.services.ledgers import (  # noqa: F401 (fixtures)
 )
 
 ROOT = Path(__file__).resolve().parents[2]
+NEXT = migration.STEPS[-1].number + 1
 PRELUDE = """
 import os, sys
 from bridge.adapters.store.ledger import open_ledger
@@ -258,9 +259,6 @@ def test_an_older_schema_is_brought_up_step_by_step(shared: tuple[SqlLedger, str
     monkeypatch.setattr(migration, "STEPS", migration.STEPS[:-1])
     assert ledger.upgrade() == [f"{number} step {number}" for number in (NEXT, NEXT + 1)]
     assert (ledger.upgrade(), len(ledger.find())) == ([], 1)
-
-
-NEXT = migration.STEPS[-1].number + 1
 
 
 def test_a_ledger_without_the_origin_of_its_elements_is_brought_up(shared: tuple[SqlLedger, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,9 +74,8 @@ def test_a_killed_service_goes_on_where_it_was(site: Site, ledger: SqlLedger) ->
 
 
 def signed(number: int) -> bytes:
-    document = json.loads(consent(f"S{number}", name=f"s-{number}", dated="2020-01-01T00:00:00Z"))
-    del document["provision"]["period"]
-    return json.dumps(document).encode()
+    """A consent without an end, so that this test passes in any year."""
+    return consent(f"S{number}", name=f"s-{number}", dated="2020-01-01T00:00:00Z", ends="")
 
 
 def assert_once(ledger: SqlLedger) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -26,9 +27,7 @@ def lived(site: Path) -> Iterator[Path]:
     bridge = build(settings)
     store([(HL7V2, adt(), ""), (HL7V2, adt(control="C-2", mrn="GH2", visit="V2", leaves="GOHOME2"), "")], bridge)
     drain(bridge, None)
-    signed = json.loads(consent("GH1001", "valley-elders", dated="2020-01-01T00:00:00Z"))
-    del signed["provision"]["period"]
-    store([(FHIR, json.dumps(signed).encode(), ""), (FHIR, screening("NOBODY"), "")], bridge)
+    store([(FHIR, consent("GH1001", "valley-elders", dated="2020-01-01T00:00:00Z", ends=""), ""), (FHIR, screening("NOBODY"), "")], bridge)
     connectors = Connectors(settings)
     drain(bridge, connectors)
     connectors.close()
@@ -51,13 +50,13 @@ def test_a_consent_case_gets_one_line_with_every_member(call: Call, shared: Path
     assert {one["decision"] for one in found} <= {"permit", "deny", "redact"}
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", "{", "[1, null]", '{"consents": 3, "request": "x", "resource": []}'])
-def test_a_case_that_is_none_is_denied_and_never_a_crash(call: Call, tmp_path: Path, text: str) -> None:
-    """What is no case gives a deny, or nothing for an empty list; never a traceback."""
+@pytest.mark.parametrize(("text", "cases"), [("{}", 1), ("[]", 0), ("{", 1), ("[1, null]", 2), ('{"consents": 3, "request": "x", "resource": []}', 1)])
+def test_a_case_that_is_none_is_denied_and_never_a_crash(call: Call, tmp_path: Path, text: str, cases: int) -> None:
+    """What is no case gives a deny and exit 1, an empty list nothing and exit 0; never a traceback."""
     (tmp_path / "cases.json").write_text(text)
     done = call("consent", "decide", tmp_path / "cases.json")
-    assert done.code in (0, 1)
-    assert {one["decision"] for one in lines(done.out)} <= {"deny"}
+    assert [one["decision"] for one in lines(done.out)] == ["deny"] * cases
+    assert done.code == min(cases, 1)
     assert "Traceback" not in done.err
 
 
@@ -120,8 +119,6 @@ def test_an_item_that_is_not_there_is_a_usage_error(call: Call, lived: Path, wor
 
 def test_disclosures_account_for_what_left_and_what_did_not(call: Call, lived: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The account lists the delivery with its consent; a record number may come on standard input."""
-    import io
-
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{MRN}|GH1001\n".encode())))
     done = call("disclosures", "-", "--json", config=lived)
     assert done.code == 0

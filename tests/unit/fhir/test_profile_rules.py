@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import shutil
+import tarfile
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -244,10 +247,6 @@ def test_the_category_binds_the_code(categories: list[str], code: str, found: li
 
 def test_published_sets_by_category_are_those_of_the_guide(shared: Path) -> None:
     """Every category that we list members for has a value set of its own in the published Condition."""
-    import csv
-    import json
-    import tarfile
-
     with tarfile.open(shared / "fhir-definitions" / "sdohcc-3.0.0.tgz") as archive:
         file = next(each for each in archive if each.name.endswith("StructureDefinition-SDOHCC-Condition.json"))
         content = archive.extractfile(file)

@@ -6,6 +6,8 @@ import traceback
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from bridge.language.copier import copier
 from bridge.language.flat import MOST, flat, source
 
@@ -43,10 +45,9 @@ def test_a_long_text_is_called_instead() -> None:
 def test_a_traceback_shows_the_generated_text() -> None:
     """What fails in an expression can be read in the log."""
     broken: Any = flat("scope.nothing + {one}", one=1)
-    try:
+    with pytest.raises(AttributeError) as caught:
         broken(SimpleNamespace())
-    except AttributeError:
-        assert "scope.nothing + k0" in traceback.format_exc()
+    assert "scope.nothing + k0" in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_copy_shares_nothing() -> None:

@@ -127,7 +127,7 @@ def test_a_wrong_override_is_refused_at_its_line(tmp_path: Path, old: str, new: 
 
 def test_lint_explain_and_coverage_know_overrides(site: Path) -> None:
     """Lint looks at the lines of a feed, explain names the feed file, coverage counts its Z segment as used."""
-    found = Library.load([write(site.parent, FEED + "")])
+    found = Library.load([write(site.parent, FEED)])
     read = message.parse((MESSAGE + "ZPV|||20260503\r").encode())
     own = found.choose(read, Named("mercy"))
     assert own is not None

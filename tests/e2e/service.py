@@ -45,7 +45,7 @@ def eventually(true: Callable[[], bool], seconds: float = 60.0, pause: float = 0
 
 @dataclass
 class Site:
-    """One site under test; `broker` is None for the embedded default."""
+    """One site under test; `node` is None for the embedded default."""
 
     folder: Path
     store: str

@@ -55,7 +55,7 @@ def test_stopping_under_load_ends_in_order_and_loses_nothing(site: Site, ledger:
 
 
 def test_a_killed_service_goes_on_where_it_was(site: Site, ledger: SqlLedger) -> None:
-    """kill -9 three times under load: every message has one outcome, every person one referral, nothing is sent twice to a folder."""
+    """kill -9 three times under load: every message has one outcome, every person one referral, every delivery sent one file."""
     publish(site)
     for share in (0.05, 0.3, 0.6):
         site.start()
@@ -79,7 +79,7 @@ def signed(number: int) -> bytes:
 
 
 def assert_once(ledger: SqlLedger) -> None:
-    """Every visit is finished in its second version, and every person has exactly one open referral."""
+    """Visits (one in twenty is looked at) are finished in their second version, and every person has exactly one open referral."""
     rows = [row for row in ledger.find() if row.event == "ADT^A03"]
     assert len(rows) == PEOPLE
     for row in rows[::20]:

@@ -52,7 +52,7 @@ def test_fhir_resources_reads_every_bundle(bundles: dict[str, dict[str, Any]]) -
 
 
 def test_the_published_definitions_hold(converted: Path, shared: Path) -> None:
-    """No error from validators that we did not write, by HL7's own definitions (about 8 s for the corpus).
+    """No error from validators that we did not write, by HL7's own definitions.
 
     One of them does not see that a mandatory primitive may have extensions alone (R4 ele-1: a value or children): what it
     misses is excused where a data-absent-reason says why, and nowhere else.

@@ -88,6 +88,21 @@ def attachment(value: Value, sender: Sender) -> dict[str, Any] | None:
     return made
 
 
+def attachment_type(value: Value, sender: Sender) -> str | None:
+    """ED -> code: the media type of its content."""
+    return (attachment(value, sender) or {}).get("contentType")
+
+
+def attachment_data(value: Value, sender: Sender) -> str | None:
+    """ED -> base64Binary: its content."""
+    return (attachment(value, sender) or {}).get("data")
+
+
+def plain_data(value: Value, sender: Sender) -> str | None:
+    """ST, TX, FT -> base64Binary: the text in UTF-8."""
+    return (plain_text(value, sender) or {}).get("data")
+
+
 def plain_text(value: Value, sender: Sender) -> dict[str, Any] | None:
     """ST, TX, FT -> Attachment: the text as text/plain."""
     body = text(value, sender)
@@ -176,7 +191,8 @@ def _table(rows: dict[str, dict[str, Converter]]) -> dict[tuple[str, str], Conve
 _STRINGS = "string markdown"
 CONVERTERS: dict[tuple[str, str], Converter] = _table({
     "ST TX FT GTS": {
-        _STRINGS: text, "Attachment": plain_text, "code id": codes.code, "uri url canonical oid": text, "boolean": boolean,
+        _STRINGS: text, "Attachment": plain_text, "base64Binary": plain_data,
+        "code id": codes.code, "uri url canonical oid": text, "boolean": boolean,
         "CodeableConcept": codes.text_concept, "Identifier": ids.plain_identifier, "HumanName": names.human_name,
         "ContactPoint": names.contact_point, "decimal": numbers.decimal, "integer": numbers.integer,
         "positiveInt": numbers.positive, "unsignedInt": numbers.unsigned,
@@ -220,7 +236,7 @@ CONVERTERS: dict[tuple[str, str], Converter] = _table({
     "PL": {"Identifier": ids.place_identifier, _STRINGS: ids.place_name},
     "DLD": {_STRINGS: place_of_discharge},
     "FC": {"CodeableConcept": class_of_finance, "code": codes.code, _STRINGS: text},
-    "ED": {"Attachment": attachment},
+    "ED": {"Attachment": attachment, "code": attachment_type, "base64Binary": attachment_data},
     "RP": {"Attachment": pointer, "url": text},
     "MSG": {"code": codes.code, _STRINGS: text},
     "PT VID JCC DIN DLN FN": {"code": codes.code, _STRINGS: text},

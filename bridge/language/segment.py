@@ -23,9 +23,12 @@ from bridge.language.term import NOTHING, SEGMENT, V2, Reads, Step, Term
 
 FOLLOWS: dict[str, tuple[str, ...]] = {
     "IN1": ("IN2", "IN3"), "OBX": ("NTE", "PRT"), "PR1": ("ROL", "PRT"), "OBR": ("OBX", "NTE", "TQ1", "SPM", "DG1", "CTI", "PRT"),
-    "ORC": ("OBR", "TQ1", "TQ2", "NTE", "PRT", "RXA"), "PRD": ("CTD",), "PRB": ("VAR", "ROL", "NTE"), "GOL": ("VAR", "ROL", "NTE"),
+    "ORC": ("OBR", "TQ1", "TQ2", "NTE", "PRT", "RXA", "RXO", "RXE", "RXD"),
+    "PRD": ("CTD",), "PRB": ("VAR", "ROL", "NTE"), "GOL": ("VAR", "ROL", "NTE"),
     "PID": ("PD1", "MRG", "PV1", "PV2", "ARV", "NTE", "ORC", "OBR", "OBX", "SPM"), "PV1": ("PV2", "ROL", "PRT", "ARV", "NTE"),
-    "IAM": ("IAR", "NTE"), "SPM": ("NTE",), "RXO": ("RXR", "RXC"), "RXA": ("RXR", "OBX", "NTE"), "SCH": ("NTE",),
+    "IAM": ("IAR", "NTE"), "SPM": ("NTE",),
+    "RXO": ("RXR", "RXC", "RXE", "NTE"), "RXE": ("RXR", "RXC", "TQ1", "NTE"), "RXD": ("RXR", "RXC", "NTE"),
+    "RXA": ("RXR", "OBX", "NTE"), "SCH": ("NTE",),
 }
 """Segments that belong to the one before them (HL7 v2.5.1 ch.3, 4, 7, 11, 12: groups of the message structures)."""
 

@@ -67,14 +67,17 @@ def staff_name_text(value: Value, sender: Sender) -> str | None:
 
 
 def attachment(value: Value, sender: Sender) -> dict[str, Any] | None:
-    """ED -> Attachment: ED.2 and .3 the media type, ED.4 the encoding, ED.5 the content, bounded and checked."""
+    """ED -> Attachment: ED.2 and .3 the media type, ED.4 the encoding, ED.5 the content, bounded and checked.
+
+    Content that stays out is said in the title: that there was a document is a fact.
+    """
     body, encoding = value.text(5), value.text(4).upper()
     if not body:
         return None
+    made = {"contentType": kind} if (kind := _media_type(value.text(2), value.text(3), sender)) else {}
     if len(body) > ATTACHMENT_LIMIT:
         sender.report("warning", TOO_LARGE, "embedded document too large for a resource; it stays out")
-        return None
-    made = {"contentType": kind} if (kind := _media_type(value.text(2), value.text(3), sender)) else {}
+        return {**made, "title": "the content is too large"}
     try:
         if encoding == "BASE64":
             made["data"] = base64.b64encode(base64.b64decode("".join(body.split()), validate=True)).decode()
@@ -84,7 +87,7 @@ def attachment(value: Value, sender: Sender) -> dict[str, Any] | None:
             made["data"] = base64.b64encode(body.encode()).decode()
     except (binascii.Error, ValueError):
         sender.report("warning", UNREADABLE, "the embedded document is not in the encoding it names; it stays out")
-        return None
+        return {**made, "title": "the content is not in the encoding it names"}
     return made
 
 

@@ -176,14 +176,16 @@ def test_yes_and_no() -> None:
 
 
 def test_embedded_documents_are_bounded_and_checked() -> None:
-    """ED becomes base64 whatever it was; a broken one stays out."""
+    """ED becomes base64 whatever it was; of a broken one only its type stays, and that it was there."""
     assert convert("ED", "Attachment", "^TEXT^PDF^Base64^VGhpcw==")[0] == {
         "contentType": "application/pdf",
         "data": "VGhpcw==",
     }
     assert convert("ED", "Attachment", "^TEXT^^A^hello")[0] == {"contentType": "text/plain", "data": "aGVsbG8="}
-    assert convert("ED", "Attachment", "^TEXT^PDF^Base64^not base64!") == (None, ["BRG-M215"])
-    assert convert("ED", "Attachment", "^TEXT^PDF^Base64^" + "A" * 1_000_004) == (None, ["BRG-M214"])
+    assert convert("ED", "Attachment", "^TEXT^PDF^Base64^not base64!") == (
+        {"contentType": "application/pdf", "title": "the content is not in the encoding it names"}, ["BRG-M215"])
+    assert convert("ED", "Attachment", "^TEXT^PDF^Base64^" + "A" * 1_000_004) == (
+        {"contentType": "application/pdf", "title": "the content is too large"}, ["BRG-M214"])
 
 
 @settings(max_examples=300, deadline=None)

@@ -68,7 +68,7 @@ def partner(row: PartnerRow) -> Partner:
     return Partner(
         id=row.id, name=row.name, kind=row.kind, serves=row.serves, counties=row.counties, states=row.states, zips=row.zips,
         purpose=row.purpose, connector=row.connector, options=row.options, identifiers=tuple((s, v) for s, v in own),
-        no_consent=row.no_consent, formats=row.formats, clearances=row.clearances, sdohcc=row.sdohcc,
+        no_consent=row.no_consent, formats=row.formats, clearances=row.clearances, sdohcc=row.sdohcc, aliases=row.aliases,
     )
 
 

@@ -86,6 +86,7 @@ class PartnerRow(Section):
     no_consent: Literal["deny", "permit"] = "deny"
     clearances: tuple[str, ...] = ()
     identifiers: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     formats: tuple[Literal["fhir", "hl7v2"], ...] = ("fhir",)
     sdohcc: Literal["2.2", "2.3", "3.0"] = "3.0"
     connector: str = "folder"

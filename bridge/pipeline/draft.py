@@ -12,8 +12,9 @@ from bridge.core.errors import Unreadable
 from bridge.core.issue import Issue
 from bridge.core.outcome import Rejected
 from bridge.hl7v2 import message as hl7
+from bridge.pipeline import signed
 from bridge.pipeline.bridge import FEED, Bridge
-from bridge.pipeline.read import CHANNEL
+from bridge.pipeline.read import CHANNEL, TAKEN
 from bridge.referral import finding, intake
 from bridge.referral.intake import Answer
 
@@ -63,43 +64,19 @@ def _hl7v2(envelope: Envelope, bridge: Bridge) -> Draft | Rejected:
 
 def _fhir(document: dict[str, Any], envelope: Envelope, bridge: Bridge) -> Draft | Rejected:
     kind = document.get("resourceType")
-    if kind not in ("QuestionnaireResponse", "Consent"):
-        return _refuse("BRG-M405", "resourceType", "only QuestionnaireResponse and Consent are taken in as FHIR",
+    if kind not in TAKEN:
+        return _refuse("BRG-M405", "resourceType", "only QuestionnaireResponse, and Consent alone or in a Bundle, are taken in as FHIR",
                        "send the others as HL7v2, or as a record", "not-supported")
+    if kind != "QuestionnaireResponse":
+        return signed.consent(document, envelope, bridge)
     if errors := [issue for issue in bridge.profiles.check(document) if issue.severity in ("error", "fatal")]:
         return Rejected(tuple(errors))
-    if kind == "Consent" and envelope.headers.get(CHANNEL, "") not in ("", *bridge.hospitals):
-        return _refuse("BRG-C002", "Consent", "a recipient cannot record the consent that lets it receive",
-                       "the hospital records the signed form", "security")
-    if kind == "Consent":
-        return _consent(document, envelope, bridge)
     draft, _ = finding.draft(document, bridge.ids, received=envelope.received.isoformat())
     errors = [issue for issue in draft.issues if issue.severity in ("error", "fatal")]
     if "T" not in draft.event_time:
         draft = replace(draft, event_time=envelope.received.isoformat())
     # one answer that does not fit is left out and said; a form of which nothing is left is refused
     return Rejected(tuple(errors)) if errors and not draft.of_type("Observation") else draft
-
-
-def _consent(document: dict[str, Any], envelope: Envelope, bridge: Bridge) -> Draft | Rejected:
-    """A Consent as it is, under our id and about our patient: business identifiers say which copies are one (rule S7)."""
-    subject = document.get("patient", {})
-    identifier = subject.get("identifier", {})
-    if not identifier.get("value"):
-        return _refuse("BRG-C001", "Consent.patient", "names no person by identifier",
-                       "give patient.identifier with system and value", "required")
-    patient = bridge.ids.uuid("Patient", f"{identifier.get('system', '')}|{identifier['value']}")
-    # every copy is kept under an id of its own; which copy counts is decided when it is asked (rule S7)
-    own = document.get("identifier") or (
-        [{"system": f"urn:sdoh-bridge:consent:{envelope.feed or 'fhir'}", "value": document["id"]}] if document.get("id") else [])
-    consent = {
-        **document, "id": bridge.ids.uuid("Consent", patient, envelope.id),
-        "patient": {"reference": f"Patient/{patient}", "identifier": identifier},
-        **({"identifier": own} if own else {}),
-    }
-    person = {"resourceType": "Patient", "id": patient, "identifier": [identifier], "meta": {"tag": [{"code": "stub"}]}}
-    at = str(document.get("dateTime") or envelope.received.isoformat())
-    return Draft((person, consent), "Consent", at, "consent", "", patient)
 
 
 def _record(document: dict[str, Any]) -> Answer | Rejected:

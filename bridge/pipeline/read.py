@@ -31,7 +31,8 @@ OTHER = "other"
 """Event of a message that calls itself something nobody knows: the word may be anything, so it names no log or metric."""
 _EVENT = re.compile(r"[A-Z][A-Z0-9]{2}(\^[A-Z][A-Z0-9]{2})?")
 """Message code and trigger event (HL7 v2.5.1 tables 0076 and 0003, Z codes included)."""
-_TAKEN = ("QuestionnaireResponse", "Consent")
+TAKEN = ("QuestionnaireResponse", "Consent", "Bundle")
+"""FHIR resources that are taken in; a Bundle is one Consent with what it refers to, or the deletion of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ def _read_off(document: dict[str, Any], feed: str) -> tuple[str, str, str, str]:
         identifier = subject.get("identifier") if isinstance(subject, dict) else None
         key = f"{identifier.get('system', '')}|{identifier.get('value', '')}" if isinstance(identifier, dict) else ""
         kind = document["resourceType"]
-        return feed or "fhir", "", kind if kind in _TAKEN else OTHER, key
+        return feed or "fhir", "", kind if kind in TAKEN else OTHER, key
     reference = document.get("bridge_referral_id") or document.get("client_mrn") or document.get("client_local_id")
     key = f"{feed}|{reference}" if isinstance(reference, str) else ""
     source = f"{feed}|{document.get('source_system', '')}"

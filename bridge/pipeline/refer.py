@@ -65,6 +65,8 @@ def refer(row: InboxRow, filed: OnFile, work: Work, bridge: Bridge) -> Referred:
     nothing = Referred(draft)
     if not draft.patient:
         return nothing
+    if draft.event == "Consent":
+        return Referred(draft, waiting=tuple(("consent", question) for question in draft.questions))
     if _is_test(draft):
         note = Issue("information", "BRG-R020", "MSH-11", "a test or training message opens no referral", kind="informational")
         return Referred(replace(draft, issues=(*draft.issues, note)))

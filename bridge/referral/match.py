@@ -23,6 +23,13 @@ NEW = "new"
 AHEAD = frozenset({"Consent"})
 """What may come before its person does: a refusal must count from the first message about them."""
 
+STUB = "stub"
+"""meta.tag of a Patient that only names a person (the subject of a form) and says nothing about them."""
+BY_REFERENCE = "by-reference"
+"""meta.tag of a stub whose only number is one of the sender's server: until a person has said whose it is, nobody knows."""
+COPIES = "urn:sdoh-bridge:consent:"
+"""Begin of the identifier systems of Consents; one beside a stub's own number says whose that Consent is."""
+
 UNKNOWN = "nobody on file has the identifier given; release it when the person is known"
 
 
@@ -50,12 +57,15 @@ def identify(draft: Draft, work: Work, own: str, answer: str = "") -> Draft | He
     people = {survivor(one, work) for one in linked.values()}
     if len(people) > 1 and not answer:
         return _ask("identifiers of one message belong to several persons on file", tuple(sorted(people)))
-    if not people and not answer and is_stub(patient) and draft.event not in AHEAD:
+    if not people and not answer and is_stub(patient) and (draft.event not in AHEAD or not strong or _tagged(patient, BY_REFERENCE)):
         return _ask(UNKNOWN, ())
     person = answer or next((linked[one] for one in strong if one in linked), draft.patient)
     for identifier in strong:
         if answer or identifier not in linked:
             work.link(identifier, person)
+    for identifier in patient.get("identifier", ()):
+        if str(identifier.get("system", "")).startswith(COPIES):
+            work.link((identifier["system"], identifier["value"]), person)
     draft = _others(draft, person, work)
     if is_stub(patient):
         draft = replace(draft, resources=tuple(r for r in draft.resources if r is not patient))
@@ -121,7 +131,11 @@ def _record(link: dict[str, Any]) -> str:
 
 def is_stub(patient: dict[str, Any]) -> bool:
     """Whether this Patient only names a person (the subject of a form) and says nothing about them."""
-    return any(tag.get("code") == "stub" for tag in patient.get("meta", {}).get("tag", ()))
+    return _tagged(patient, STUB)
+
+
+def _tagged(patient: dict[str, Any], tag: str) -> bool:
+    return any(one.get("code") == tag for one in patient.get("meta", {}).get("tag", ()))
 
 
 def strong_identifiers(patient: dict[str, Any]) -> list[tuple[str, str]]:

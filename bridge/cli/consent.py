@@ -1,10 +1,10 @@
-"""`consent decide`: ask the filter about cases."""
+"""`consent decide`: ask the filter about cases; `consent transcribe` stands in a file of its own."""
 
 from __future__ import annotations
 
 import click
 
-from bridge.cli import context, show
+from bridge.cli import context, show, transcribe
 from bridge.cli.check import documents
 
 
@@ -29,3 +29,6 @@ def decide(ctx: click.Context, file: str) -> None:
         show.as_line(answer)
     if failed:
         ctx.exit(1)
+
+
+command.add_command(transcribe.command)

@@ -14,6 +14,7 @@ from bridge.core.outcome import Rejected
 from bridge.hl7v2 import message as hl7
 from bridge.pipeline import signed
 from bridge.pipeline.bridge import FEED, Bridge
+from bridge.pipeline.names import recorder
 from bridge.pipeline.read import CHANNEL, TAKEN
 from bridge.referral import finding, intake
 from bridge.referral.intake import Answer
@@ -73,6 +74,9 @@ def _fhir(document: dict[str, Any], envelope: Envelope, bridge: Bridge) -> Draft
         return Rejected(tuple(errors))
     draft, _ = finding.draft(document, bridge.ids, received=envelope.received.isoformat())
     errors = [issue for issue in draft.issues if issue.severity in ("error", "fatal")]
+    if (sender := recorder(envelope, bridge)) in bridge.partners:
+        for form in draft.of_type("QuestionnaireResponse"):
+            form["meta"] = {**form.get("meta", {}), "source": FEED + sender}  # who holds it, when it is to leave
     if "T" not in draft.event_time:
         draft = replace(draft, event_time=envelope.received.isoformat())
     # one answer that does not fit is left out and said; a form of which nothing is left is refused

@@ -11,6 +11,7 @@ from bridge.core.issue import Issue
 from bridge.core.outcome import Held, Rejected
 from bridge.core.ports import Work
 from bridge.core.rows import InboxRow, Outgoing, Referral
+from bridge.pipeline import forms
 from bridge.pipeline import outgoing as queue
 from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.merge import CANCELS_DISCHARGE, CANCELS_VISIT, OnFile
@@ -65,8 +66,11 @@ def refer(row: InboxRow, filed: OnFile, work: Work, bridge: Bridge) -> Referred:
     nothing = Referred(draft)
     if not draft.patient:
         return nothing
+    if unread := forms.questions(draft, work, bridge):
+        filed = replace(filed, draft=replace(draft, questions=(*draft.questions, *unread)))
+        draft, nothing = filed.draft, Referred(filed.draft)
     if draft.event == "Consent":
-        return Referred(draft, waiting=tuple(("consent", question) for question in draft.questions))
+        return Referred(draft, waiting=tuple(("consent", one) for one in draft.questions if one.kind == "code"))
     if _is_test(draft):
         note = Issue("information", "BRG-R020", "MSH-11", "a test or training message opens no referral", kind="informational")
         return Referred(replace(draft, issues=(*draft.issues, note)))

@@ -16,6 +16,7 @@ from bridge.consent.standing import Prepared
 from bridge.core.decision import Decision
 from bridge.core.ports import Work
 from bridge.core.rows import DecisionRow, InboxRow, Outgoing
+from bridge.pipeline import custody
 from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.merge import STAYS
 from bridge.pipeline.outgoing import outputs, ref_of
@@ -82,11 +83,12 @@ def decisions(
     `kept` is what the message itself has just put: it need not be read again.
     """
     partner, now = bridge.partners[outgoing.recipient], bridge.clock()
-    at, policy = now.isoformat(), policy_for(partner, bridge)
-    consents = prepared(work.consents(outgoing.patient), policy)
     offered = carried(outgoing, work, kept or {})
     resources = [resource for resource, _ in offered.values()]
-    decided = decide_each(request(partner, now, policy), resources, consents, policy)
+    holder = custody.custodian(partner, resources, bridge)
+    at, policy = now.isoformat(), policy_for(partner, bridge, holder)
+    consents = prepared(spoken(outgoing.patient, partner, holder, work), policy)
+    decided = decide_each(request(partner, now, policy, holder), resources, consents, policy)
     for (ref, (_, version)), decision in zip(offered.items(), decided, strict=True):
         work.decided(DecisionRow(
             outgoing.message_id, stage, at, partner.id, outgoing.patient, ref, version, partner.purpose, decision.effect,
@@ -137,15 +139,28 @@ def unasked(policy: Policy) -> Prepared:
     return prepare((), policy)
 
 
-def policy_for(partner: Partner, bridge: Bridge) -> Policy:
-    """What the contract with this partner says when no consent speaks, in the site's zone."""
-    return Policy(no_consent=partner.no_consent, timezone=bridge.zone, fhir_base=bridge.fhir_base)
+def spoken(patient: str, partner: Partner, holder: Partner | None, work: Work) -> Sequence[Resource]:
+    """The consents that may speak between these two."""
+    consents = work.consents(patient)
+    return custody.releases(consents) if custody.victims(partner, holder) else consents
 
 
-def request(partner: Partner, at: datetime, policy: Policy) -> Request:
-    """The question to the consent filter: this partner, for the purpose of its contract, at this moment."""
-    return Request(party(partner.id, partner.identifiers, policy), partner.purpose, "disclose", moment.instant(at),
-                   clearances=frozenset(partner.clearances))
+def policy_for(partner: Partner, bridge: Bridge, holder: Partner | None = None) -> Policy:
+    """What the contract with this partner says when no consent speaks, in the site's zone; a victim service provider gives
+    nothing without a release, whatever the contract of the other says."""
+    default = "deny" if custody.victims(holder) else partner.no_consent
+    return Policy(no_consent=default, timezone=bridge.zone, fhir_base=bridge.fhir_base)
+
+
+def request(partner: Partner, at: datetime, policy: Policy, holder: Partner | None = None) -> Request:
+    """The question to the consent filter: this partner, for the purpose of its contract, at this moment, from this custodian."""
+    return Request(named(partner, policy), partner.purpose, "disclose", moment.instant(at),
+                   named(holder, policy) if holder else None, clearances=frozenset(partner.clearances))
+
+
+def named(partner: Partner, policy: Policy) -> Party | None:
+    """The partner as consents may name it: itself, or its kind."""
+    return party(partner.id, ((custody.KIND, custody.kind_of(partner)), *partner.identifiers), policy)
 
 
 @lru_cache(1024)

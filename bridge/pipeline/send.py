@@ -27,9 +27,10 @@ from bridge.hl7v2.build import write
 from bridge.observe.log import logger
 from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.check import claim
+from bridge.pipeline.custody import custodian
 from bridge.pipeline.fault import fault_issue
 from bridge.pipeline.outgoing import ref_of
-from bridge.pipeline.release import ESSENTIAL, decisions, policy_for, prepared, request, withheld
+from bridge.pipeline.release import ESSENTIAL, decisions, policy_for, prepared, request, spoken, withheld
 from bridge.referral import answer
 from bridge.referral.match import records, survivor
 from bridge.referral.partner import Partner
@@ -135,7 +136,8 @@ def prepare(row: Outgoing, work: Work, bridge: Bridge) -> Ready | str:
     leaving = payload(decided, partner, bridge)
     if isinstance(leaving, str):
         return leaving
-    if why := _not_plain(row, leaving, partner, work, bridge):
+    holder = custodian(partner, [resource for resource, _ in decided], bridge)
+    if why := _not_plain(row, leaving, partner, holder, work, bridge):
         return why
     missing = {ref.split("/")[0] for ref in row.refs if ref.startswith(ESSENTIAL)} - {one["resourceType"] for one in leaving}
     if missing:
@@ -164,10 +166,10 @@ def followed(row: Outgoing, work: Work) -> Outgoing:
     return row if person == row.patient else replace(row, patient=person, refs=refs)
 
 
-def _not_plain(row: Outgoing, leaving: Sequence[Resource], partner: Partner, work: Work, bridge: Bridge) -> str:
+def _not_plain(row: Outgoing, leaving: Sequence[Resource], partner: Partner, holder: Partner | None, work: Work, bridge: Bridge) -> str:
     """What is left must be a plain permit when it is decided itself (reference/consent.md 1.2, after redaction); or why not."""
-    policy = policy_for(partner, bridge)
-    asked, consents = request(partner, bridge.clock(), policy), prepared(work.consents(row.patient), policy)
+    policy = policy_for(partner, bridge, holder)
+    asked, consents = request(partner, bridge.clock(), policy, holder), prepared(spoken(row.patient, partner, holder, work), policy)
     wrong = sorted({one["resourceType"] for one in leaving if not verify_release(asked, one, consents, policy)})
     return f"consent: no plain permit for what is left of {', '.join(wrong)}" if wrong else ""
 

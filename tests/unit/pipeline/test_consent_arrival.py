@@ -161,6 +161,14 @@ def test_an_older_copy_that_comes_late_brings_nothing_back(town: Town) -> None:
     assert not leaves(town)
 
 
+def test_the_senders_own_time_orders_copies_of_one_signature(town: Town) -> None:
+    """Suspended and put in force again: the copy updated last counts, although all carry the date of the one signature."""
+    known(town)
+    sent(town, consent("GH1001", "harbor-pantry", meta={"versionId": "3", "lastUpdated": "2026-11-21T10:00:00-05:00"}))
+    sent(town, consent("GH1001", status="inactive", meta={"versionId": "2", "lastUpdated": "2026-11-21T09:00:00-05:00"}))
+    assert leaves(town)
+
+
 def test_a_clock_that_is_ahead_does_not_outrank_the_revocation(town: Town) -> None:
     """A copy that says it was updated next year counts as updated when it came."""
     known(town)

@@ -55,6 +55,7 @@ class Terms:
     refrains: frozenset[str]
     actions: frozenset[str]
     part2_described_by: frozenset[str]
+    flags: frozenset[str]
 
     def system(self, name: str) -> str:
         """The name this filter uses for a code system; ICD-10 and ICD-10-CM are one."""
@@ -99,6 +100,7 @@ def load() -> Terms:
         refrains=frozenset(facts["refrains"]),
         actions=frozenset(facts["actions"]),
         part2_described_by=described,
+        flags=frozenset(facts["flags"]),
     )
 
 

@@ -54,6 +54,7 @@ def _judge(unit: Unit, request: Request, standing: Standing, policy: Policy, ter
     said: dict[str, list[tuple[str, Rules]]] = {DENY: [], PERMIT: [], WEAK: [], NA: []}
     if standing.plain:
         floors = [rule for rule, floored in (("F2", PART2), ("F3", "PSYTHPN")) if floored in labels.sensitivities]
+        floors += [] if labels.sensitivities.isdisjoint(terms.flags) else ["F7"]
         said[NA if floors else PERMIT] += [(name, tuple(floors) or standing.plain_rules) for name in standing.plain]
     for each in standing.speaking:
         outcome, rules = _ask(each, unit, request, terms)
@@ -143,6 +144,9 @@ def _floor(rule: Rule, unit: Unit, request: Request, terms: Terms) -> str:
         return "F2"
     if "PSYTHPN" in sensitivities and "PSYTHPN" not in listed:  # F3
         return "F3"
+    flagged = sensitivities & terms.flags
+    if flagged and not all(criteria.covered(each, listed, unit.labels, terms) for each in flagged):  # F7
+        return "F7"
     if not rule.names_purpose and terms.within(request.purpose, terms.facts["named_purposes"]):  # F6
         return "F6"
     return ""

@@ -104,9 +104,14 @@ class Names:
     def settled(self, signed: Resource, patient: str) -> Resource:
         """The Consent with every reference settled: ours, a number, or nobody's."""
         made = {name: value for name, value in signed.items() if name not in ("meta", "identifier", "patient")}
-        for name in ("organization", "performer"):
-            if listed := signed.get(name):
-                made[name] = [self._party(each, patient, owner=name == "organization") for each in listed]
+        if listed := signed.get("performer"):
+            made["performer"] = [self._known(each, patient) or self._elsewhere(each, patient) for each in listed]
+        if listed := signed.get("organization"):
+            # one that nobody can tell, in the site's own word, keeps the consent from none of its hospitals (rule S8)
+            owners = [self._owner(each, patient) for each in listed]
+            made["organization"] = [one for one in owners if self.sender or one.keys() & {"reference", "identifier"}]
+            if not made["organization"]:
+                del made["organization"]
         if source := signed.get("sourceReference"):
             made["sourceReference"] = self._elsewhere(source, patient)
         if checks := signed.get("verification"):
@@ -184,11 +189,11 @@ class Names:
         display = {"display": named["display"]} if named.get("display") else {}
         return {**display, "extension": [*named.get("extension", ()), {"url": AS_SENT, "valueString": text}]}
 
-    def _party(self, named: Resource, patient: str, *, owner: bool) -> Resource:
-        """Consent.organization or performer; an organisation that nobody can tell is the hospital that recorded it (rule S8)."""
+    def _owner(self, named: Resource, patient: str) -> Resource:
+        """Consent.organization; one that nobody can tell is the hospital that recorded it."""
         known = self._known(named, patient)
-        if known is not None or not owner:
-            return known or self._elsewhere(named, patient)
+        if known is not None:
+            return known
         name = str(named.get("display") or (self.target(named) or {}).get("name") or "").strip().casefold()
         same = [one for one in self.bridge.partners.values() if name and one.name.strip().casefold() == name]
         theirs = same[0] if len(same) == 1 else self.bridge.partners.get(self.sender)

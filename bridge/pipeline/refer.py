@@ -14,17 +14,18 @@ from bridge.core.rows import InboxRow, Outgoing, Referral
 from bridge.pipeline import forms
 from bridge.pipeline import outgoing as queue
 from bridge.pipeline.bridge import Bridge
+from bridge.pipeline.custody import victims
 from bridge.pipeline.merge import CANCELS_DISCHARGE, CANCELS_VISIT, OnFile
 from bridge.pipeline.outgoing import outputs, parties, ref_of
 from bridge.pipeline.recall import Recall, at_discharge, call_off, died, of_visit
 from bridge.pipeline.told import Told, home_of
+from bridge.referral import flag, programme, respond, told_consent
 from bridge.referral import open as opening
-from bridge.referral import programme, respond
 from bridge.referral.intake import Answer
 from bridge.referral.match import UNKNOWN, survivor
 from bridge.referral.partner import Partner
 from bridge.referral.state import BEFORE_WORK
-from bridge.referral.terms import PARTNER
+from bridge.referral.terms import CLIENT, PARTNER
 
 Resource = dict[str, Any]
 CANCELS = CANCELS_DISCHARGE | CANCELS_VISIT
@@ -151,9 +152,12 @@ def _off(referrals: Sequence[Referral], why: str, draft: Draft, row: InboxRow, w
 
 
 def answered(row: InboxRow, answer: Answer, work: Work, bridge: Bridge) -> Referred | Held | Rejected:
-    """Apply a recipient's record to the referral it names and send what changed home to the EHR that asked."""
+    """Apply a recipient's record to the referral it names and send what changed home to the EHR that asked.
+
+    What it says of consent and flags about the person counts even when it cannot move the referral.
+    """
     sender = row.envelope.feed
-    referral = work.referral(answer.referral) if answer.referral else None
+    referral = _meant(answer, sender, work)
     if referral is None:
         unknown = Issue("error", "BRG-R313", "bridge_referral_id", "no referral has this reference",
                         "check the reference on the form; unsolicited records need a person", "not-found")
@@ -162,22 +166,53 @@ def answered(row: InboxRow, answer: Answer, work: Work, bridge: Bridge) -> Refer
     if task is None or request is None:
         return Rejected((Issue("error", "BRG-R314", "bridge_referral_id", "the referral's resources are not on file", kind="not-found"),))
     applied = respond.apply(answer, task, request, bridge.ids, sender=sender)
-    if applied.moved.effect == "refused":
-        return Rejected(applied.issues)
-    resources = (*applied.steps, *applied.resources)
     patient, record = survivor(referral.patient, work), home_of(f"Task/{referral.id}", work)
-    draft = Draft(resources, f"record/{answer.kind}", answer.at, "cbo/intake", "", patient, applied.issues)
-    if not resources:
-        return Referred(draft)
-    last = applied.steps[-1] if applied.steps else task
+    said = _said(answer, patient, _asker(task), work, bridge) if respond.foreign(answer, task, sender) is None else ()
+    if applied.moved.effect == "refused" and not said:
+        return Rejected(applied.issues)
+    labels = flag.labels(answer)
+    steps = [flag.labelled(one, labels) for one in applied.steps or ((task,) if labels and said else ())]
+    made = [flag.labelled(one, labels) for one in applied.resources]
+    if labels and said and not any(one["resourceType"] == "ServiceRequest" for one in made):
+        made.append(flag.labelled(request, labels))
+    resources = (*steps, *made)
+    draft = Draft((*resources, *said), f"record/{answer.kind}", answer.at, "cbo/intake", "", patient, applied.issues)
+    if not applied.steps and not applied.resources:
+        return Referred(draft, home=record)
+    last = steps[-1] if steps else task
     hospital = bridge.partners.get(_asker(task))
     if not applied.resources and _visible(last) == _visible(task):
-        return Referred(draft, (opening.row_of(referral, last),))  # kept as history; the hospital knows it all already
+        return Referred(draft, (opening.row_of(referral, last),), home=record)  # kept as history; the hospital knows it all already
     refs = tuple(dict.fromkeys((
         f"Task/{referral.id}", f"ServiceRequest/{referral.request}", f"Patient/{patient}",
         *parties(last, request), *outputs(last), *(ref_of(one) for one in applied.resources))))
     sent = queue.home(row, hospital, patient, refs, referral.short, bridge)
     return Referred(draft, (opening.row_of(referral, last),), tuple(sent), home=record)
+
+
+def _meant(answer: Answer, sender: str, work: Work) -> Referral | None:
+    """The referral that a record names, or for a record about the person alone one of those that this organisation has of them."""
+    if answer.referral:
+        return work.referral(answer.referral)
+    if answer.kind != "intake" or not answer.get("client_local_id"):
+        return None
+    number = f"{CLIENT}{sender}", str(answer.get("client_local_id"))
+    patient = work.persons([number]).get(number, "")
+    return next((one for one in reversed(work.referrals(survivor(patient, work))) if one.recipient == sender), None) if patient else None
+
+
+def _said(answer: Answer, patient: str, asker: str, work: Work, bridge: Bridge) -> tuple[Resource, ...]:
+    """What a record says about the person: what is to be minded, and the consent. The organisation's own number of them is kept for
+    its next records, but not that of a victim service provider, whose clients nobody may look up (reference/consent.md 3.4)."""
+    partner = bridge.partners.get(answer.partner)
+    if partner is None:
+        return ()
+    if (local := str(answer.get("client_local_id"))) and not victims(partner):
+        work.link((f"{CLIENT}{partner.id}", local), patient)
+    stored = work.resource(f"Flag/{flag.key(patient, partner.id, bridge.ids)}")
+    made = [flag.flag(answer, patient, partner, stored, bridge.ids),
+            told_consent.consent(answer, patient, partner, bridge.partners.get(asker), bridge.ids)]
+    return tuple(one for one in made if one is not None)
 
 
 def _visible(task: Resource) -> Resource:

@@ -23,6 +23,7 @@ from bridge.pipeline.outgoing import outputs, ref_of
 from bridge.pipeline.question import item
 from bridge.pipeline.refer import Referred
 from bridge.pipeline.told import Told
+from bridge.referral.flag import minded
 from bridge.referral.match import records, survivor
 from bridge.referral.partner import Partner
 from bridge.referral.terms import PARTNER
@@ -53,7 +54,7 @@ def release(row: InboxRow, referred: Referred, work: Work, bridge: Bridge, queue
         why = withheld(decisions(one, "commit", work, bridge, kept))
         outgoing.append(replace(one, state="withheld" if why else "waiting", why=why))
         work.enqueue(outgoing[-1])
-    if draft.event == "Consent" or referred.joined:
+    if draft.of_type("Consent") or referred.joined:
         for record in records(draft.patient, work):
             _let_go(record, queued, work)
     _ask(row, referred, work, bridge)
@@ -84,7 +85,7 @@ def decisions(
     """
     partner, now = bridge.partners[outgoing.recipient], bridge.clock()
     offered = carried(outgoing, work, kept or {})
-    resources = [resource for resource, _ in offered.values()]
+    resources = minded([resource for resource, _ in offered.values()], work.of_patient(outgoing.patient, "Flag"), partner)
     holder = custody.custodian(partner, resources, bridge)
     at, policy = now.isoformat(), policy_for(partner, bridge, holder)
     consents = prepared(spoken(outgoing.patient, partner, holder, work), policy)

@@ -36,8 +36,8 @@ from bridge.referral.terms import (
 )
 
 Resource = dict[str, Any]
-ABOUT = frozenset({"status", "service", "outcome", "contact"})
-"""Record types that speak about a referral; intake, screening and capacity do not."""
+ABOUT = frozenset({"status", "service", "outcome", "contact", "intake"})
+"""Record types that may speak about a referral; screening and capacity do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def apply(answer: Answer, task: Mapping[str, Any], request: Mapping[str, Any], i
     `sender` is the partner that really sent it (by its connector or feed); it must own the Task, and the record must not
     speak for another. The same record again changes nothing.
     """
-    refusal = _foreign(answer, task, sender)
+    refusal = foreign(answer, task, sender)
     if refusal:
         return Applied(Moved("refused", (), (refusal,)), (), (refusal,))
     made = [one for one in (_procedure(answer, task, request, ids), _enrollment(answer, task, request, ids)) if one]
@@ -78,7 +78,8 @@ def apply(answer: Answer, task: Mapping[str, Any], request: Mapping[str, Any], i
     return Applied(moved, (*made, *([closed] if closed else [])), moved.issues)
 
 
-def _foreign(answer: Answer, task: Mapping[str, Any], sender: str) -> Issue | None:
+def foreign(answer: Answer, task: Mapping[str, Any], sender: str) -> Issue | None:
+    """Why this sender may not speak of this referral; None when it may."""
     if answer.kind not in ABOUT:
         return Issue("error", "BRG-R310", "record_type", f"{answer.kind} is not about a referral", kind="not-supported")
     if not sender or owner(task) != sender:

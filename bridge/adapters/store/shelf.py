@@ -71,7 +71,7 @@ class Shelf:
             self._keep(run(self._connection, _BY_REF, missing))
 
     def preload_consents(self, patients: list[str]) -> None:
-        self._load(patients, ("Consent",))
+        self._load(patients, ("Consent", "Flag"))
 
     def _load(self, patients: list[str], types: tuple[str, ...]) -> None:
         rows = self._keep(run(self._connection, _OF_TYPES, patients, list(types)))
@@ -102,8 +102,8 @@ class Shelf:
         """Newest versions of this patient's resources of these types (of all when none is named), by `Type/id`."""
         if types:
             unknown = tuple(type_ for type_ in types if (patient, type_) not in self._whole)
-            if unknown:
-                self._load([patient], unknown)
+            if unknown:  # a decision that asks for consents asks for flags too
+                self._load([patient], (*unknown, "Flag") if "Consent" in unknown else unknown)
             refs = {ref for type_ in types for ref in self._whole[patient, type_]}
         else:
             refs = {row.ref for row in self._keep(run(self._connection, _BY_PATIENT, [patient]))}

@@ -6,6 +6,7 @@ without a name: it permits nobody, denies everybody, and asks a person which par
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,8 @@ PERSONS = frozenset({"Practitioner", "PractitionerRole", "Patient", "RelatedPers
 OURS = frozenset({"Task", "ServiceRequest"})
 """Resources that recipients know under our ids."""
 TABLE = "partner"
+"""Question.table of a reference that may mean a partner."""
+_REFERENCE = re.compile(r"(https?://[\w.:-]{1,100}(/[\w.~-]{1,64}){0,8}/)?[A-Z][A-Za-z]{2,40}/[A-Za-z0-9.-]{1,64}", re.ASCII)
 
 
 def recorder(envelope: Envelope, bridge: Bridge) -> str:
@@ -46,6 +49,17 @@ def recorder(envelope: Envelope, bridge: Bridge) -> str:
 def bare(text: str) -> str:
     """A reference without the version it names."""
     return text.partition("/_history/")[0].partition("?")[0]
+
+
+def tidy(consent: Resource) -> Resource:
+    """The Consent with only those resources contained that it refers to (FHIR dom-3): a refusal must not be lost for the others."""
+    listed = consent.get("contained")
+    if not isinstance(listed, list):
+        return consent
+    rest = {name: value for name, value in consent.items() if name != "contained"}
+    text = orjson.dumps(rest)
+    kept = [one for one in listed if isinstance(one, dict) and f'"#{one.get("id", "")}"'.encode() in text]
+    return {**rest, "contained": kept} if kept else rest
 
 
 class Names:
@@ -121,16 +135,7 @@ class Names:
             made["provision"] = self._provision(provision, patient, "Consent.provision", root=True)
         if any(issue.code == "BRG-C012" and issue.severity == "error" for issue in self.issues):
             made["verification"] = [{"verified": False}]  # rule S10: its permits are void, its denies count
-        return self._with_contained(made)
-
-    def _with_contained(self, made: Resource) -> Resource:
-        """Only what is still referred to stays contained (FHIR dom-3)."""
-        if "contained" not in made:
-            return made
-        text = orjson.dumps({name: value for name, value in made.items() if name != "contained"})
-        kept = [one for one in made["contained"] if f'"#{one.get("id", "")}"'.encode() in text]
-        rest = {name: value for name, value in made.items() if name != "contained"}
-        return {**rest, "contained": kept} if kept else rest
+        return tidy(made)
 
     def _provision(self, node: Resource, patient: str, where: str, *, root: bool = False) -> Resource:
         made = dict(node)
@@ -183,9 +188,10 @@ class Names:
             return self._elsewhere(named, patient)
         if self._answer(text):  # a person has said that it is none of ours
             return self._elsewhere(named, patient)
-        self.questions.append(Question(
-            "code", f"which partner does {where} mean? `new` if it is none of ours", where, TABLE, f"{SERVER}{self.sender or self.feed}", text,
-            tuple(sorted(self.bridge.partners))))
+        if _REFERENCE.fullmatch(text):  # a question shows what was sent, so it must be a reference and nothing else
+            self.questions.append(Question(
+                "code", f"which partner does {where} mean? `new` if it is none of ours", where, TABLE, f"{SERVER}{self.sender or self.feed}", text,
+                tuple(sorted(self.bridge.partners))))
         display = {"display": named["display"]} if named.get("display") else {}
         return {**display, "extension": [*named.get("extension", ()), {"url": AS_SENT, "valueString": text}]}
 

@@ -17,7 +17,7 @@ from bridge.core.issue import Issue
 from bridge.core.outcome import Rejected
 from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.check import unclaimed
-from bridge.pipeline.names import Names, bare, recorder
+from bridge.pipeline.names import Names, bare, recorder, tidy
 from bridge.referral.match import BY_REFERENCE, STUB, strong_identifiers
 from bridge.referral.partner import reference
 
@@ -42,7 +42,7 @@ def consent(document: Resource, envelope: Envelope, bridge: Bridge) -> Draft | R
         return _refuse("BRG-C011", "Bundle.entry", "not exactly one Consent", "send one Consent for each message", "structure")
     if entry.get("request", {}).get("method") == DELETED:
         return _deleted(entry, envelope, sender, bridge)
-    signed = entry["resource"]
+    signed = tidy(entry["resource"])
     # a claim of a profile that does not hold is dropped later; a refusal must not be lost for it
     if broken := [issue for issue in bridge.profiles.check(unclaimed(signed)) if issue.severity in ("error", "fatal")]:
         return Rejected(tuple(broken))

@@ -230,3 +230,20 @@ def test_one_message_holds_one_consent(town: Town) -> None:
     outcome = sent(town, {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": one}, {"resource": one}]})
     assert isinstance(outcome, Rejected)
     assert [issue.code for issue in outcome.issues] == ["BRG-C011"]
+
+
+def test_no_value_of_a_consent_gets_into_logs_questions_or_issues(town: Town, capsys: pytest.CaptureFixture[str]) -> None:
+    """Markers in every text of a Consent, good or broken, are in no log, no question and no issue."""
+    actor = {"role": IRCP, "reference": {"reference": "Organization/ZQX DOE", "display": "ZQXACTOR"}}
+    marked = json.loads(consent("ZQXMRN", performer=[{"display": "ZQXSIGNER", "reference": "RelatedPerson/ZQX"}], contained=[
+        {"resourceType": "Patient", "id": "p", "name": [{"family": "ZQXFAMILY"}]}], policyRule={"text": "ZQXLIMIT"},
+        provision={"type": "deny", "actor": [actor], "data": [{"meaning": "instance", "reference": {"reference": "Condition/ZQX"}}]}))
+    paper = {name: one for name, one in marked.items() if name != "provision"}
+    gone = {"resourceType": "Bundle", "type": "history", "entry": [{"request": {"method": "DELETE", "url": "Consent/ZQXGONE"}}]}
+    for body in (marked, {**paper, "id": "ZQXID"}, {**marked, "status": "ZQXSTATUS"}, {**marked, "patient": {"display": "ZQXNAME"}},
+                 {**marked, "patient": {"reference": "Patient/ZQX"}}, gone):
+        sent(town, body)
+    with town.bridge.ledger.work() as work:
+        assert work.persons([(MRN, "ZQXMRN")])
+    rows = [str(one) for one in (*town.bridge.ledger.held(""), *(row.issues for row in town.messages()))]
+    assert "ZQX" not in "".join([*rows, *capsys.readouterr()])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -194,3 +196,25 @@ def test_an_opt_out_of_the_senders_registry_is_asked_about(town: Town) -> None:
     assert len(asked(town)) == 1
     with town.bridge.ledger.work() as work:
         assert sorted(one["status"] for one in work.consents(town.patient())) == ["active", "draft"]
+
+
+def test_every_consent_and_flag_we_make_is_valid(town: Town, shared: Path) -> None:
+    """Validators that we did not write find no error in a transcription, in what records say of consent, and in flags."""
+    validate = shared / "tools" / "fhir-validate" / "validate"
+    if not validate.exists():
+        pytest.skip("no fhir-validate")
+    town.take(con())
+    entered(town, {**FORM, "permit": [{"who": ["harbor-pantry", "kind:housing"], "labels": ["SUD", "42CFRPart2"], "classes": ["Patient"],
+                                       "codes": ["http://loinc.org|88122-7"], "data_from": "2026-01-01", "authored_by": ["lakeside"]}],
+                   "deny": [{"who": ["valley-elders"]}]})
+    pantry = next(one for one in town.referrals() if one.recipient == "harbor-pantry")
+    told = {"consent_at": "2026-11-21T11:00:00-05:00", "consent_method": "paper"}
+    town.answer(pantry, status="accepted", sensitive_labels=["lgbtq"], dv_flag=True, preferred_name="Robin", consent_status="permit", **told)
+    town.answer(pantry, 2, "2026-11-21T14:00:00-05:00", status="in-progress", part2_flag=True, consent_status="deny", **told)
+    with town.bridge.ledger.work() as work:
+        made = work.of_patient(pantry.patient, "Consent", "Flag", "Task", "ServiceRequest")
+    assert len([one for one in made if one["resourceType"] == "Consent"]) == 4
+    ran = subprocess.run([str(validate)], input="\n".join(json.dumps(one) for one in made), capture_output=True, text=True, timeout=240, check=False)
+    if ran.returncode == 2:
+        pytest.skip("fhir-validate is not set up")
+    assert (ran.returncode, ran.stdout) == (0, "")

@@ -27,7 +27,7 @@ from bridge.hl7v2.build import write
 from bridge.observe.log import logger
 from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.check import claim
-from bridge.pipeline.custody import custodian
+from bridge.pipeline.custody import custodian, victims
 from bridge.pipeline.fault import fault_issue
 from bridge.pipeline.outgoing import ref_of
 from bridge.pipeline.release import ESSENTIAL, decisions, policy_for, prepared, request, spoken, withheld
@@ -144,7 +144,7 @@ def prepare(row: Outgoing, work: Work, bridge: Bridge) -> Ready | str:
         return f"incomplete: nothing is left of {', '.join(sorted(missing))}"
     if why := _overtaken(row, leaving, work):
         return why
-    key, note = bridge.ids.pairwise(partner.id, "Patient", row.patient), ""
+    key, note = bridge.ids.pairwise(partner.id, "Patient", row.referral if victims(partner) else row.patient), ""
     if row.kind == "oru":
         body, kind = oru(row, leaving, partner, bridge), HL7V2
         if isinstance(body, Issue):
@@ -227,6 +227,8 @@ def _known_as(patient: Resource, partner: Partner, bridge: Bridge) -> Resource:
     if partner.kind == EHR:
         own = set(bridge.ehr(partner).systems.values())
         return {"identifier": [one for one in patient.get("identifier", ()) if not own or one.get("system") in own]}
+    if victims(partner):
+        return {}  # a keyed number of the person would be one number for all of their referrals (reference/consent.md 3.4)
     key = bridge.ids.pairwise(partner.id, "Patient", patient["id"])
     return {"identifier": [{"system": f"urn:sdoh-bridge:patient:{partner.id}", "value": key}]}
 
@@ -234,16 +236,18 @@ def _known_as(patient: Resource, partner: Partner, bridge: Bridge) -> Resource:
 def own_names(leaving: Sequence[Resource], partner: Partner, bridge: Bridge) -> tuple[list[Resource], list[str]]:
     """The resources under ids that only this partner knows, without a reference to what it does not get, in the release it
     speaks; and the codes that this release could not keep."""
-    names = {ref_of(one): f"{one['resourceType']}/{_own_id(one, partner, bridge)}" for one in leaving}
+    # a victim service provider's ids are those of one referral: nobody can tell by them that two are about one person
+    alone = next((one["id"] for one in leaving if one["resourceType"] == "Task"), "") if victims(partner) else ""
+    names = {ref_of(one): f"{one['resourceType']}/{_own_id(one, partner, bridge, alone)}" for one in leaving}
     own = [{**rewrite(_closed(one, names), names), "id": names[ref_of(one)].split("/")[1]} for one in leaving]
     made = [down(one, partner.sdohcc) for one in own]
     return [one for one, _ in made], sorted({code for _, lost in made for code in lost})
 
 
-def _own_id(resource: Resource, partner: Partner, bridge: Bridge) -> str:
+def _own_id(resource: Resource, partner: Partner, bridge: Bridge, alone: str) -> str:
     if resource["resourceType"] in OWN:
         return str(resource["id"])
-    return bridge.ids.pairwise(partner.id, resource["resourceType"], resource["id"])
+    return bridge.ids.pairwise(partner.id, resource["resourceType"], resource["id"] + alone)
 
 
 def _closed(value: Any, within: dict[str, str]) -> Any:

@@ -218,6 +218,24 @@ def test_a_victim_service_provider_needs_a_written_release_that_ends(town: Town,
     assert not any(ADDRESS in one or "ADLER" in one for one in ready(town, "harbor-pantry"))
 
 
+def test_ids_of_a_victim_service_provider_link_nothing(town: Town) -> None:
+    """Two referrals of one person share no id and no number with such a provider, of any resource that is about the person."""
+    partners = town.bridge.partners
+    both = replace(partners["harbor-pantry"], kind="vsp", serves=("food-insecurity", "evctp"))
+    town.bridge = replace(town.bridge, partners={"harbor-pantry": both, "example-general": partners["example-general"]})
+    town.take(adt(diagnoses=("Z59.41", "I50.9")))
+    town.take(consent("GH1001"), kind=FHIR)
+    first, second = (json.loads(body) for body in ready(town, "harbor-pantry"))
+    ids = [{f"{one['resource']['resourceType']}/{one['resource']['id']}" for one in each["entry"]
+            if one["resource"]["resourceType"] not in ("Organization", "Practitioner", "Location")} for each in (first, second)]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+    assert not any("identifier" in one["resource"] for each in (first, second) for one in each["entry"] if one["resource"]["resourceType"] == "Patient")
+    with town.bridge.ledger.work() as work:
+        keys = [made.delivery.key for row in town.outbox(recipient="harbor-pantry") if isinstance(made := prepare(row, work, town.bridge), Ready)]
+    assert len(set(keys)) == 2
+
+
 def test_nothing_comes_back_from_a_victim_service_provider_without_a_release(town: Town) -> None:
     """Where the contract of the hospital permits by default, such a provider's answer still waits for a release to it."""
     victims(town)

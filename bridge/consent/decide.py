@@ -30,6 +30,8 @@ PART2_OBLIGATIONS = ("part2-notice", "copy-of-consent")
 """42 CFR 2.32: what goes with every consented disclosure of a Part 2 record."""
 
 Consents = Prepared | Sequence[Mapping[str, Any]]
+Narrow = Callable[["Scene", Mapping[str, Any], Decision], Decision]
+"""The site's own rules: what they leave of a decision on a resource (`bridge.consent.house`)."""
 
 
 def prepare(consents: Sequence[Mapping[str, Any]], policy: Policy) -> Prepared:
@@ -40,21 +42,23 @@ def prepare(consents: Sequence[Mapping[str, Any]], policy: Policy) -> Prepared:
     return Prepared(consents, policy)
 
 
-def decide(request: Request, resource: Mapping[str, Any], consents: Consents, policy: Policy) -> Decision:
+def decide(
+    request: Request, resource: Mapping[str, Any], consents: Consents, policy: Policy, narrow: Narrow | None = None,
+) -> Decision:
     """Whether the recipient may have the resource: permit, redact (with the paths to leave out) or deny, and why.
 
-    `resource` is one R4 resource or a Bundle. Whatever goes wrong inside is a deny with a review entry; nothing is
-    raised.
+    `resource` is one R4 resource or a Bundle; `narrow` are the site's own rules. Whatever goes wrong inside is a deny
+    with a review entry; nothing is raised.
     """
-    return closed(lambda: _bare(request, _prepared(consents, policy), policy).decide(resource))
+    return closed(lambda: scene(request, consents, policy, narrow).decide(resource))
 
 
 def decide_each(
-    request: Request, resources: Iterable[Mapping[str, Any]], consents: Prepared, policy: Policy,
+    request: Request, resources: Iterable[Mapping[str, Any]], consents: Prepared, policy: Policy, narrow: Narrow | None = None,
 ) -> list[Decision]:
     """What `decide` says of each of several resources of one exchange, in order."""
-    scene = _bare(request, consents, policy)
-    return [closed(partial(scene.decide, resource)) for resource in resources]
+    here = scene(request, consents, policy, narrow)
+    return [closed(partial(here.decide, resource)) for resource in resources]
 
 
 def closed(ask: Callable[[], Decision]) -> Decision:
@@ -65,10 +69,6 @@ def closed(ask: Callable[[], Decision]) -> Decision:
         kind = type(error).__name__
         log.warning("consent evaluation failed: %s", kind)
         return Decision("deny", ("evaluation-failed",), review=(f"evaluation-failed:{kind}",))
-
-
-def _prepared(consents: Consents, policy: Policy) -> Prepared:
-    return consents if isinstance(consents, Prepared) else Prepared(consents, policy)
 
 
 def _incomplete(request: Request, terms: Terms) -> bool:
@@ -82,7 +82,7 @@ class Scene:
     """Where a resource stands: the request, the consents, and the Bundle around it, if any.
 
     `home` is the foreign base of the entry, `full_url` its address; `extra` are labels of the Bundle that no entry
-    carries.
+    carries; `narrow` are the site's own rules.
     """
 
     request: Request
@@ -93,6 +93,7 @@ class Scene:
     home: str = ""
     full_url: str = ""
     extra: Labels | None = None
+    narrow: Narrow | None = None
 
     def entries(self, bundle: Mapping[str, Any]) -> list[Decision]:
         """The decision on each entry of a Bundle, under its own patient (R2)."""
@@ -115,6 +116,8 @@ class Scene:
         if resource["resourceType"] == "Bundle":
             return _of_entries(self.entries(resource))
         decision = self._resource(resource)
+        if self.narrow is not None:
+            decision = self.narrow(self, resource, decision)
         if decision.effect == "deny" or not self.request.profile:
             return decision
         return _projected(decision, resource, self.request)  # P1
@@ -129,7 +132,7 @@ class Scene:
         labels = self.consents.labeller.asserted(uncarried(bundle, self.consents.labeller))
         extra = labels if self.extra is None else self.extra.join(labels)
         found = people(bundle, self.policy.fhir_base)
-        return Scene(self.request, self.consents, self.policy, found, forms, extra=extra)
+        return Scene(self.request, self.consents, self.policy, found, forms, extra=extra, narrow=self.narrow)
 
     def _resource(self, resource: Mapping[str, Any]) -> Decision:
         elements = self.consents.labeller.terms.elements
@@ -140,12 +143,19 @@ class Scene:
             return self._directory(resource)
         if not patient:  # X2
             return Decision("deny", ("X2",))
+        (core_unit, core), *others = self.units(resource, patient)
+        return _combined(core_unit, core, others, self.consents.standing(self.request, patient))
+
+    def units(self, resource: Mapping[str, Any], patient: frozenset[Key], codes: bool = False) -> list[tuple[Unit, Verdict]]:
+        """What is said of each unit, the core first, of the others only when the core may go. `codes`: with the codes of
+        each, also when no consent asks for them."""
         standing = self.consents.standing(self.request, patient)
         subject = Subject(resource, self.policy, self.home)
-        parts = take_apart(subject, self.consents.labeller, self.extra, self.forms, standing.denies_codes, standing.by_labels)
+        with_codes, by_labels = standing.denies_codes or codes, standing.by_labels and not codes
+        parts = take_apart(subject, self.consents.labeller, self.extra, self.forms, with_codes, by_labels)
         core = judge(parts.core, self.request, standing, self.policy, self.consents.labeller.terms)
         others = [(unit, self._judge(unit, patient, standing)) for unit in parts.others] if core.permit else []
-        return _combined(parts.core, core, others, standing)
+        return [(parts.core, core), *others]
 
     def _judge(self, unit: Unit, patient: frozenset[Key], standing: Standing) -> Verdict:
         """One unit; a contained resource that is about someone else is asked for under that person (R2, L3)."""
@@ -167,8 +177,10 @@ class Scene:
         return Decision("redact" if paths else "permit", tuple(dict.fromkeys(rules)), tuple(paths))
 
 
-def _bare(request: Request, consents: Prepared, policy: Policy) -> Scene:
-    return Scene(request, consents, policy, People(policy.fhir_base), {})
+def scene(request: Request, consents: Consents, policy: Policy, narrow: Narrow | None = None) -> Scene:
+    """Where a single resource stands: no Bundle around it."""
+    prepared = consents if isinstance(consents, Prepared) else Prepared(consents, policy)
+    return Scene(request, prepared, policy, People(policy.fhir_base), {}, narrow=narrow)
 
 
 def _combined(core_unit: Unit, core: Verdict, others: Sequence[tuple[Unit, Verdict]], standing: Standing) -> Decision:

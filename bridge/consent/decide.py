@@ -30,8 +30,9 @@ PART2_OBLIGATIONS = ("part2-notice", "copy-of-consent")
 """42 CFR 2.32: what goes with every consented disclosure of a Part 2 record."""
 
 Consents = Prepared | Sequence[Mapping[str, Any]]
-Narrow = Callable[["Scene", Mapping[str, Any], Decision], Decision]
-"""The site's own rules: what they leave of a decision on a resource (`bridge.consent.house`)."""
+Units = Sequence[tuple[Unit, Verdict]]
+Narrow = Callable[["Scene", frozenset[Key], Units, Decision], Decision]
+"""The site's own rules (`bridge.consent.house`): what they leave of a decision on a patient's resource."""
 
 
 def prepare(consents: Sequence[Mapping[str, Any]], policy: Policy) -> Prepared:
@@ -116,8 +117,6 @@ class Scene:
         if resource["resourceType"] == "Bundle":
             return _of_entries(self.entries(resource))
         decision = self._resource(resource)
-        if self.narrow is not None:
-            decision = self.narrow(self, resource, decision)
         if decision.effect == "deny" or not self.request.profile:
             return decision
         return _projected(decision, resource, self.request)  # P1
@@ -143,10 +142,11 @@ class Scene:
             return self._directory(resource)
         if not patient:  # X2
             return Decision("deny", ("X2",))
-        (core_unit, core), *others = self.units(resource, patient)
-        return _combined(core_unit, core, others, self.consents.standing(self.request, patient))
+        units = self.units(resource, patient)
+        decision = _combined(*units[0], units[1:], self.consents.standing(self.request, patient))
+        return decision if self.narrow is None else self.narrow(self, patient, units, decision)
 
-    def units(self, resource: Mapping[str, Any], patient: frozenset[Key], codes: bool = False) -> list[tuple[Unit, Verdict]]:
+    def units(self, resource: Mapping[str, Any], patient: frozenset[Key], codes: bool = False) -> Units:
         """What is said of each unit, the core first, of the others only when the core may go. `codes`: with the codes of
         each, also when no consent asks for them."""
         standing = self.consents.standing(self.request, patient)

@@ -19,7 +19,8 @@ class Partner:
     `purpose` is a v3 PurposeOfUse code. `connector` and `options` say how it is reached. `identifiers` are
     (system, value) of the organisation. `no_consent` is what its contract says when no consent speaks (`deny`, or `permit`
     for data of normal confidentiality). `formats` are those in which a hospital wants answers. `clearances` are compartments
-    it may see. `sdohcc` is the release of SDOH Clinical Care that it speaks.
+    it may see. `sdohcc` is the release of SDOH Clinical Care that it speaks. `flags` and `jurisdictions` are what rules of the
+    house ask about it.
     """
 
     id: str
@@ -37,6 +38,8 @@ class Partner:
     formats: tuple[str, ...] = ("fhir",)
     clearances: tuple[str, ...] = ()
     sdohcc: str = "3.0"
+    flags: tuple[str, ...] = ()
+    jurisdictions: tuple[str, ...] = ()
 
     def covers(self, address: Mapping[str, Any]) -> bool:
         """Whether a FHIR Address lies in the partner's area.

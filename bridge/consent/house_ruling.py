@@ -26,6 +26,8 @@ from bridge.consent.verdict import Verdict
 from bridge.core.decision import Decision
 
 REMEMBERED = 4096
+Taken = tuple[str, ...] | None
+"""Paths that a rule takes out; None takes the whole resource."""
 
 
 def ruling(house: House, exchange: Exchange, request: Request, policy: Policy) -> Ruling | None:
@@ -55,8 +57,8 @@ class Ruling:
 
     def __call__(self, scene: Scene, patient: frozenset[Key], units: Units, decision: Decision) -> Decision:
         """The decision as far as the rules leave it."""
-        resource, at = units[0][0].subject.resource, scene.request.at or 0
-        rules = [rule for rule, span in self.rules if rule.what.fits(resource) and moment.contains(span, at)]
+        resource = units[0][0].subject.resource
+        rules = self._about(scene, resource)
         allowing = [rule for rule in rules if rule.effect == "allow"]
         if allowing and "D1" in decision.rules:
             scene = _as_contracted(scene)
@@ -65,10 +67,21 @@ class Ruling:
                 decision = replace(decision, rules=_with(decision.rules, allowing))
         if decision.effect == "deny" or not (len(rules) > len(allowing) or self.notices):
             return decision
-        if any(rule.what.asks_codes for rule in rules) or any(one.notice_for.asks_codes for one in self.notices):
+        if any(one.notice_for.asks_codes for one in self.notices):
             units = scene.units(resource, patient, codes=True)
-        return _narrowed(decision, [(rule, _taken(rule, units, scene, patient)) for rule in rules if rule.effect != "allow"], units,
-                         self.notices, scene)
+        return _narrowed(decision, self.takes(scene, patient, units), units, self.notices, scene)
+
+    def _about(self, scene: Scene, resource: Mapping[str, Any]) -> list[Rule]:
+        at = scene.request.at or 0
+        return [rule for rule, span in self.rules if rule.what.fits(resource) and moment.contains(span, at)]
+
+    def takes(self, scene: Scene, patient: frozenset[Key], units: Units) -> list[tuple[Rule, Taken]]:
+        """What each rule takes out of a resource whose core the evaluator permits."""
+        resource = units[0][0].subject.resource
+        rules = [rule for rule in self._about(scene, resource) if rule.effect != "allow"]
+        if any(rule.what.asks_codes for rule in rules):
+            units = scene.units(resource, patient, codes=True)
+        return [(rule, _taken(rule, units, scene, patient)) for rule in rules]
 
 
 def _as_contracted(scene: Scene) -> Scene:
@@ -76,10 +89,6 @@ def _as_contracted(scene: Scene) -> Scene:
     policy = replace(scene.policy, no_consent="permit")
     consents = Prepared([paper.consent for paper in scene.consents.papers], policy, scene.consents.labeller)
     return replace(scene, policy=policy, consents=consents, narrow=None, request=replace(scene.request, profile=""))
-
-
-Taken = tuple[str, ...] | None
-"""Paths that a rule takes out; None takes the whole resource."""
 
 
 def _taken(rule: Rule, units: Units, scene: Scene, patient: frozenset[Key]) -> Taken:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from bridge.consent import tree
-from bridge.consent.decide import Consents, Scene, closed, scene
+from bridge.consent.decide import Consents, Scene, decide, scene
 from bridge.consent.house import NEEDS, NOTICE, PREFIX, House, Rule
 from bridge.consent.house_ruling import Ruling, missing
 from bridge.consent.paper import Paper
@@ -64,16 +64,25 @@ def explain(
     (each with its sentence), `change` (what would have to change). A Bundle has `entries` of the same shape.
     """
     house = house or House()
+    decision = decide(request, resource, consents, policy, narrow)
+    if decision.rules[:1] in (("V1",), ("evaluation-failed",)):
+        return {**_told(decision, house), "withheld": [_part("", (), decision.rules)], "change": [change(decision.rules[0])]}
     here = scene(request, consents, policy, narrow)
-    decision = closed(lambda: here.decide(resource))
-    if "evaluation-failed" in decision.rules or "V1" in decision.rules or resource.get("resourceType") != "Bundle":
+    if resource["resourceType"] != "Bundle":
         return _facts(here, resource, decision, house)
     inside = here.inside(resource)
     entries = [
         {"entry": f"entry[{place}]", **_facts(inside, entry.get("resource") or {}, answer, house)}
         for place, (entry, answer) in enumerate(zip(resource.get("entry") or (), here.entries(resource), strict=True))
     ]
-    return {**_told(decision, house), "entries": entries}
+    parts = ("deciding", "left_out", "withheld", "change")
+    return {**{name: value for name, value in _told(decision, house).items() if name not in parts}, "entries": entries}
+
+
+def unreadable() -> Facts:
+    """The explanation of a case that could not be read."""
+    decision = Decision("deny", ("evaluation-failed",))
+    return {**_told(decision, House()), "withheld": [_part("", (), decision.rules)], "change": [change("evaluation-failed")]}
 
 
 def _told(decision: Decision, house: House) -> Facts:
@@ -81,7 +90,7 @@ def _told(decision: Decision, house: House) -> Facts:
     notices = {f"{NOTICE}{code}": f"the notice of {one.name} goes with it" for code, one in house.overlays.items()}
     known = {name: one["says"] for name, one in sentences()["obligations"].items()} | notices
     return {
-        "decision": decision.effect,
+        "decision": decision.effect, "deciding": [], "left_out": [], "withheld": [], "change": [],
         "rules": [{"rule": rule, "says": says(rule, house)} for rule in decision.rules],
         "obligations": [{"obligation": one, "says": known.get(one, "")} for one in decision.obligations],
         "review": [{"note": note, "says": says(note.partition(" ")[0].partition(":")[0])} for note in decision.review],
@@ -89,9 +98,9 @@ def _told(decision: Decision, house: House) -> Facts:
 
 
 def _facts(here: Scene, resource: Mapping[str, Any], decision: Decision, house: House) -> Facts:
-    told = {**_told(decision, house), "deciding": [], "left_out": [], "withheld": [], "change": []}
+    told = _told(decision, house)
     first = decision.rules[0] if decision.rules else ""
-    if first in ("V1", "X2", "evaluation-failed"):
+    if first in ("X2", "evaluation-failed"):
         return {**told, "withheld": [_part("", (), (first,))], "change": [change(first)]}
     patient = here.people.resolve(resource, here.home, here.full_url) if first != "X1" else frozenset()
     if not patient:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -78,6 +79,25 @@ def load(rules: Iterable[Any], overlays: Iterable[Any] = ()) -> Shelf:
             chosen.setdefault(overlay.code, (overlay, written))
     more = {each.rule.name: each for _, written in chosen.values() for each in written}
     return Shelf(found, {code: overlay for code, (overlay, _) in chosen.items()}, more)
+
+
+def at(paths: Iterable[Path]) -> Shelf:
+    """The rules and overlays of these files and folders, whatever their names; raises MappingError."""
+    rules: dict[str, Written] = {}
+    overlays: dict[str, Overlay] = {}
+    more: dict[str, Written] = {}
+    for place in paths:
+        for file in sorted(place.rglob("*.y*ml")) if place.is_dir() else [place]:
+            text = file.read_text(encoding="utf-8")
+            keys = load_tree(text, str(file)).keys
+            if "rule" in keys or (place == file and "rules" not in keys):
+                one = read(text, str(file))
+                rules[one.rule.name] = one
+            elif "rules" in keys and "jurisdiction" in keys:
+                overlay, written = read_overlay(text, str(file))
+                overlays[overlay.code] = overlay
+                more.update({each.rule.name: each for each in written})
+    return Shelf(rules, overlays, more)
 
 
 def _folder(folder: Any) -> dict[str, Written]:

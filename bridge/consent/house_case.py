@@ -152,9 +152,9 @@ def _consent(kind: str, place: int, said: Mapping[str, Any], given: Mapping[str,
 def _resource(said: Mapping[str, Any]) -> dict[str, Any]:
     """A resource about the patient in the officer's words."""
     type_ = str(said.get("type") or "ServiceRequest")
-    made: dict[str, Any] = {"resourceType": type_, "id": "r"} | ({} if type_ == "Patient" else {"subject": PATIENT})
-    if type_ == "Patient":
-        made["id"] = "p"
+    places = load().elements["patient"]
+    whose = next((path for path in places.get(type_, places["default"]) if "." not in path), "subject")
+    made: dict[str, Any] = {"resourceType": type_, "id": "p"} if type_ == "Patient" else {"resourceType": type_, "id": "r", whose: PATIENT}
     made |= {"code": {"coding": [_coding(said["code"])]}} if said.get("code") else {}
     made |= {"category": [{"coding": [{"code": each}]} for each in _list(said["category"])]} if said.get("category") else {}
     made |= {"reasonCode": [{"coding": [_coding(each)]} for each in _list(said["reason"])]} if said.get("reason") else {}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.consent import project
-from bridge.consent.decide import Consents, decide
+from bridge.consent.decide import Consents, Narrow, decide
 from bridge.consent.project import Projection
 from bridge.consent.redact import redact
 from bridge.consent.request import Policy, Request
@@ -37,9 +37,11 @@ def release(
     return cut if projection is None else _project(cut, projection, request)
 
 
-def verify_release(request: Request, released: Mapping[str, Any], consents: Consents, policy: Policy) -> bool:
+def verify_release(
+    request: Request, released: Mapping[str, Any], consents: Consents, policy: Policy, narrow: Narrow | None = None,
+) -> bool:
     """Whether what is about to leave is a plain permit when it is decided again (consent.md 1.2, after redaction)."""
-    return decide(request, released, consents, policy).effect == "permit"
+    return decide(request, released, consents, policy, narrow).effect == "permit"
 
 
 def _dropped(resource: Mapping[str, Any], projection: Projection, request: Request | None) -> tuple[str, ...] | None:

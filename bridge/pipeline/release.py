@@ -11,14 +11,13 @@ from typing import Any
 
 from bridge.consent import moment
 from bridge.consent.decide import decide_each, prepare
-from bridge.consent.house import Exchange, side
-from bridge.consent.house_ruling import ruling
 from bridge.consent.request import Party, Policy, Request
 from bridge.consent.standing import Prepared
 from bridge.core.decision import Decision
 from bridge.core.ports import Work
 from bridge.core.rows import DecisionRow, InboxRow, Outgoing
 from bridge.pipeline.bridge import Bridge
+from bridge.pipeline.house import narrow
 from bridge.pipeline.merge import STAYS
 from bridge.pipeline.outgoing import outputs, ref_of
 from bridge.pipeline.question import item
@@ -31,8 +30,6 @@ from bridge.referral.terms import PARTNER
 Resource = dict[str, Any]
 Kept = dict[str, tuple[Resource, int]]
 """Resources with their versions, by `Type/id`."""
-ANSWERS = ("outcome", "oru")
-"""Deliveries that carry what a recipient of a referral has reported."""
 ESSENTIAL = ("Task", "ServiceRequest", "Patient")
 """Without any of these a delivery says nothing: one of them denied withholds it whole."""
 
@@ -91,7 +88,7 @@ def decisions(
     offered = carried(outgoing, work, kept or {})
     resources = [resource for resource, _ in offered.values()]
     asked = request(partner, now, policy)
-    decided = decide_each(asked, resources, consents, policy, ruling(bridge.house, exchange(outgoing, work, bridge), asked, policy))
+    decided = decide_each(asked, resources, consents, policy, narrow(outgoing, asked, policy, work, bridge))
     for (ref, (_, version)), decision in zip(offered.items(), decided, strict=True):
         work.decided(DecisionRow(
             outgoing.message_id, stage, at, partner.id, outgoing.patient, ref, version, partner.purpose, decision.effect,
@@ -145,17 +142,6 @@ def unasked(policy: Policy) -> Prepared:
 def policy_for(partner: Partner, bridge: Bridge) -> Policy:
     """What the contract with this partner says when no consent speaks, in the site's zone."""
     return Policy(no_consent=partner.no_consent, timezone=bridge.zone, fhir_base=bridge.fhir_base)
-
-
-def exchange(outgoing: Outgoing, work: Work, bridge: Bridge) -> Exchange:
-    """A delivery as rules of the house see it; what becomes of a referral is the news of whoever took it on."""
-    partner, answers = bridge.partners[outgoing.recipient], outgoing.kind in ANSWERS
-    asked = outgoing.referral and (bridge.house.by_programme or (answers and bridge.house.by_custodian))
-    referral = work.referral(outgoing.referral) if asked else None
-    custodian = bridge.partners.get(referral.recipient) if referral and answers else None
-    return Exchange(
-        side(partner.id, partner.kind, partner.flags), side(custodian.id, custodian.kind, custodian.flags) if custodian else None,
-        referral.programme if referral else "", bridge.jurisdictions.union(partner.jurisdictions))
 
 
 def request(partner: Partner, at: datetime, policy: Policy) -> Request:

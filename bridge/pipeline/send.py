@@ -10,7 +10,6 @@ from typing import Any
 
 import orjson
 
-from bridge.consent.house_ruling import ruling
 from bridge.consent.redact import redact
 from bridge.consent.release import release as cut
 from bridge.consent.release import verify_release
@@ -29,8 +28,9 @@ from bridge.observe.log import logger
 from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.check import claim
 from bridge.pipeline.fault import fault_issue
+from bridge.pipeline.house import narrow
 from bridge.pipeline.outgoing import ref_of
-from bridge.pipeline.release import ESSENTIAL, decisions, exchange, policy_for, prepared, request, withheld
+from bridge.pipeline.release import ESSENTIAL, decisions, policy_for, prepared, request, withheld
 from bridge.referral import answer
 from bridge.referral.match import records, survivor
 from bridge.referral.partner import Partner
@@ -169,8 +169,8 @@ def _not_plain(row: Outgoing, leaving: Sequence[Resource], partner: Partner, wor
     """What is left must be a plain permit when it is decided itself (reference/consent.md 1.2, after redaction); or why not."""
     policy = policy_for(partner, bridge)
     asked, consents = request(partner, bridge.clock(), policy), prepared(work.consents(row.patient), policy)
-    narrow = ruling(bridge.house, exchange(row, work, bridge), asked, policy)
-    wrong = sorted({one["resourceType"] for one in leaving if not verify_release(asked, one, consents, policy, narrow)})
+    rules = narrow(row, asked, policy, work, bridge)
+    wrong = sorted({one["resourceType"] for one in leaving if not verify_release(asked, one, consents, policy, rules)})
     return f"consent: no plain permit for what is left of {', '.join(wrong)}" if wrong else ""
 
 

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bridge.consent.decide import decide_each
-from bridge.consent.house_ruling import ruling
 from bridge.core.decision import Decision
 from bridge.core.ports import Work
 from bridge.core.rows import DecisionRow, InboxRow, Outgoing
 from bridge.pipeline.bridge import Bridge
-from bridge.pipeline.release import Kept, carried, exchange, policy_for, prepared, request, withheld
+from bridge.pipeline.house import narrow
+from bridge.pipeline.release import Kept, carried, policy_for, prepared, request, withheld
 from bridge.pipeline.send import followed
 
 PAGE = 200
@@ -97,8 +97,8 @@ def _decided(outgoing: Outgoing, offered: Kept, at: datetime, work: Work, bridge
     partner = bridge.partners[outgoing.recipient]
     policy = policy_for(partner, bridge)
     asked, consents = request(partner, at, policy), prepared(work.consents(outgoing.patient), policy)
-    narrow = ruling(bridge.house, exchange(outgoing, work, bridge), asked, policy)
-    return decide_each(asked, [resource for resource, _ in offered.values()], consents, policy, narrow)
+    rules = narrow(outgoing, asked, policy, work, bridge)
+    return decide_each(asked, [resource for resource, _ in offered.values()], consents, policy, rules)
 
 
 def change(before: Decision, after: Decision) -> str:

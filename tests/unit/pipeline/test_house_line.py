@@ -9,7 +9,7 @@ from typing import Any
 from bridge.consent.house import Between, Exchange, House, Rule, What, Who
 from bridge.core.envelope import FHIR
 from bridge.core.rows import Outgoing
-from bridge.pipeline import release, simulate
+from bridge.pipeline import house, simulate
 from tests.unit.pipeline.town import NOON, Town, adt, consent
 
 ADDRESS = Rule("no-address", "redact", "because.", (Between(Who(ids=frozenset({"valley-elders"}))),), What(elements=frozenset({"Patient.address"})))
@@ -81,7 +81,7 @@ def test_answers_have_the_cbo_as_custodian(town: Town) -> None:
     with town.bridge.ledger.work() as work:
         def of(kind: str, recipient: str) -> Exchange:
             row = Outgoing("x", recipient, kind, referral.patient, (f"Task/{referral.id}",), "m", 0, referral.short)
-            return release.exchange(row, work, town.bridge)
+            return house.exchange(row, work, town.bridge)
 
         assert of("referral", "valley-elders").custodian is None
         back = of("outcome", "example-general")

@@ -24,9 +24,12 @@ def command(ctx: click.Context, patient: str, as_json: bool) -> None:
     PATIENT is a patient id, or SYSTEM|VALUE of a record number (better from `-`, a line on standard input, than on a
     command line that others can see).
     """
+    from bridge.consent.explain import legend
+
     asked = sys.stdin.readline().strip() if patient == "-" else patient
     with context.bridge(ctx) as bridge:
         found = account(resolve(asked, bridge), bridge)
+        said = legend((rule for one in found["withheld"] for rule in one["rules"]), bridge.house)
     if as_json:
         show.as_json(found)
         return
@@ -36,6 +39,7 @@ def command(ctx: click.Context, patient: str, as_json: bool) -> None:
     show.table("withheld", ("when", "from", "stage", "resource", "redacted", "rules"),
                [(one["at"], one["recipient"], one["stage"], one["resource"].split("/")[0],
                  ", ".join(one["redact_paths"]) or "whole", ", ".join(one["rules"])) for one in found["withheld"]])
+    show.table("rules", ("rule", "says"), said)
 
 
 def kinds(refs: list[str]) -> str:

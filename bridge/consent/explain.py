@@ -48,6 +48,11 @@ def says(rule: str, house: House | None = None) -> str:
     return sentences()["rules"].get(rule, {}).get("says", "")
 
 
+def legend(rules: Iterable[str], house: House | None = None) -> list[tuple[str, str]]:
+    """Each rule once, with what it says."""
+    return [(rule, says(rule, house)) for rule in dict.fromkeys(rules)]
+
+
 def change(rule: str) -> str:
     """What would have to change where a rule stands in the way; "" when nothing can."""
     return sentences()["rules"].get(rule, {}).get("change", "")

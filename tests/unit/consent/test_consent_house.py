@@ -264,7 +264,9 @@ DOUBTS = [
 @pytest.mark.parametrize(("text", "others", "says"), DOUBTS)
 def test_lint_sees(text: str, others: list[str], says: str) -> None:
     """Untested, unreachable and contradicting rules are named with their place."""
-    rules = {"r": read(text), **{"s": house_file.read("rule: s\nbecause: b.\n" + other, "s.yaml") for other in others}}
+    rules = {"r": read(text)}
+    for other in others:
+        rules["s"] = house_file.read("rule: s\nbecause: b.\n" + other, "s.yaml")
     found = [each for each in house_lint.lint(house_file.Shelf(rules, {}, {})) if each.rule == "r"]
     assert [each for each in found if says in each.text]
     assert all(each.where.startswith("r.yaml:1:") for each in found)

@@ -29,7 +29,7 @@ def command(ctx: click.Context, patient: str, as_json: bool) -> None:
     asked = sys.stdin.readline().strip() if patient == "-" else patient
     with context.bridge(ctx) as bridge:
         found = account(resolve(asked, bridge), bridge)
-        said = legend((rule for one in found["withheld"] for rule in one["rules"]), bridge.house)
+        said = legend(((one["effect"], one["rules"]) for one in found["withheld"]), bridge.house)
     if as_json:
         show.as_json(found)
         return
@@ -39,7 +39,7 @@ def command(ctx: click.Context, patient: str, as_json: bool) -> None:
     show.table("withheld", ("when", "from", "stage", "resource", "redacted", "rules"),
                [(one["at"], one["recipient"], one["stage"], one["resource"].split("/")[0],
                  ", ".join(one["redact_paths"]) or "whole", ", ".join(one["rules"])) for one in found["withheld"]])
-    show.table("rules", ("rule", "says"), said)
+    show.table("rules", ("rule", "says"), said.items())
 
 
 def kinds(refs: list[str]) -> str:

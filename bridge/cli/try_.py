@@ -127,5 +127,6 @@ def tell(path: str, found: dict[str, Any], bridge: Bridge) -> None:
         click.echo(f"  {one['recipient']}: {one['kind']}, {one['state']} {one.get('why') or sent}")
         for each in one["withheld"]:
             click.echo(f"    {each['effect']} {each['resource']} {', '.join(each['paths'])} by {', '.join(each['rules'])}")
-    for rule, says in legend((rule for one in found["recipients"] for each in one["withheld"] for rule in each["rules"]), bridge.house):
+    withheld = [(each["effect"], each["rules"]) for one in found["recipients"] for each in one["withheld"]]
+    for rule, says in legend(withheld, bridge.house).items():
         click.echo(f"  {rule}: {says}")

@@ -40,17 +40,18 @@ def sentences() -> Mapping[str, Mapping[str, Mapping[str, str]]]:
     return found
 
 
-def says(rule: str, house: House | None = None) -> str:
-    """What a rule says, as a clause; the reason that a rule of the house gives for itself."""
+def says(rule: str, house: House | None = None, permits: bool = False) -> str:
+    """What a rule says, as a clause, where it stands for a permit if it `permits`; of a rule of the house its own reason."""
     if rule.startswith(PREFIX):
         found = house.rule(rule) if house else None
         return found.because.rstrip(".") if found else "a rule of the house"
-    return sentences()["rules"].get(rule, {}).get("says", "")
+    found = sentences()["rules"].get(rule, {})
+    return (found.get("permits", "") if permits else "") or found.get("says", "")
 
 
-def legend(rules: Iterable[str], house: House | None = None) -> list[tuple[str, str]]:
-    """Each rule once, with what it says."""
-    return [(rule, says(rule, house)) for rule in dict.fromkeys(rules)]
+def legend(decided: Iterable[tuple[str, Iterable[str]]], house: House | None = None) -> dict[str, str]:
+    """Each rule of these decisions (effect, rules) once, with what it says."""
+    return {rule: says(rule, house, effect != "deny") for effect, rules in decided for rule in rules}
 
 
 def change(rule: str) -> str:
@@ -96,7 +97,7 @@ def _told(decision: Decision, house: House) -> Facts:
     known = {name: one["says"] for name, one in sentences()["obligations"].items()} | notices
     return {
         "decision": decision.effect, "deciding": [], "left_out": [], "withheld": [], "change": [],
-        "rules": [{"rule": rule, "says": says(rule, house)} for rule in decision.rules],
+        "rules": [{"rule": rule, "says": says(rule, house, decision.effect != "deny")} for rule in decision.rules],
         "obligations": [{"obligation": one, "says": known.get(one, "")} for one in decision.obligations],
         "review": [{"note": note, "says": says(note.partition(" ")[0].partition(":")[0])} for note in decision.review],
     }

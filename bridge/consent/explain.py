@@ -45,8 +45,8 @@ def says(rule: str, house: House | None = None, permits: bool = False) -> str:
     if rule.startswith(PREFIX):
         found = house.rule(rule) if house else None
         return found.because.rstrip(".") if found else "a rule of the house"
-    found = sentences()["rules"].get(rule, {})
-    return (found.get("permits", "") if permits else "") or found.get("says", "")
+    told = sentences()["rules"].get(rule, {})
+    return (told.get("permits", "") if permits else "") or told.get("says", "")
 
 
 def legend(decided: Iterable[tuple[str, Iterable[str]]], house: House | None = None) -> dict[str, str]:

@@ -123,6 +123,11 @@ class What:
         return bool(self.labels or self.levels or self.tags or self.local)
 
     @property
+    def sensitive(self) -> bool:
+        """Whether only data with a sensitivity can be meant."""
+        return bool(self.labels) and not (self.levels or self.tags or self.local)
+
+    @property
     def picks(self) -> bool:
         """Whether it is about parts of a resource: a label or a code."""
         return self.labelled or bool(self.codes)

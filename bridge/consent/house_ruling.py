@@ -45,18 +45,25 @@ def _ruling(house: House, exchange: Exchange, request: Request, policy: Policy) 
     terms = load_terms()
     rules = tuple((rule, rule.span(policy)) for rule in house.every if rule.concerns(exchange, request.purpose, request.action, terms))
     notices = tuple(one for code, one in sorted(house.overlays.items()) if code in exchange.jurisdictions and one.notice)
-    return Ruling(rules, notices) if rules or notices else None
+    sensitive = not notices and all(rule.effect != "allow" and rule.what.sensitive for rule, _ in rules)
+    return Ruling(rules, notices, sensitive) if rules or notices else None
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """The rules that are about one exchange. Called by the evaluator with what it decided (`decide.Narrow`)."""
+    """The rules that are about one exchange. Called by the evaluator with what it decided (`decide.Narrow`).
+
+    `sensitive`: all of them are about sensitive labels, so that most resources need not be looked at.
+    """
 
     rules: tuple[tuple[Rule, Span], ...]
     notices: tuple[Overlay, ...] = ()
+    sensitive: bool = False
 
     def __call__(self, scene: Scene, patient: frozenset[Key], units: Units, decision: Decision) -> Decision:
         """The decision as far as the rules leave it."""
+        if self.sensitive and not any(unit.labels.sensitivities for unit, _ in units):
+            return decision
         resource = units[0][0].subject.resource
         rules = self._about(scene, resource)
         allowing = [rule for rule in rules if rule.effect == "allow"]
@@ -111,9 +118,11 @@ def _at(resource: Mapping[str, Any], elements: Iterable[str]) -> tuple[str, ...]
     return tuple(dict.fromkeys(name.removeprefix("_") for name in resource if named_in(name.removeprefix("_"), names)))
 
 
-def _narrowed(decision: Decision, taken: Sequence[tuple[Rule, Taken]], units: Units, notices: Iterable[Overlay], scene: Scene) -> Decision:
+def _narrowed(decision: Decision, taken: Sequence[tuple[Rule, Taken]], units: Units, notices: Sequence[Overlay], scene: Scene) -> Decision:
     """Everything that some rule takes out is out, whichever rule comes first."""
-    acting = [rule for rule, paths in taken if paths is None or paths]
+    acting = [rule for rule, paths in taken if paths != ()]
+    if not acting and not notices:
+        return decision
     rules = _with(decision.rules, acting)
     if any(paths is None for _, paths in taken):
         return Decision("deny", rules, consents=decision.consents, review=decision.review)

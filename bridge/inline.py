@@ -17,8 +17,8 @@ from bridge.mapping.library import Library
 from bridge.mapping.trial import Trial
 from bridge.referral import register
 
-KINDS = ("mapping", "programme", "name", "rule")
-"""The first key of a file with tests: a mapping, a programme row, a feed, a rule of the house."""
+KINDS = ("mapping", "programme", "rule", "jurisdiction", "name")
+"""The first key of a file with tests: a mapping, a programme row, a rule of the house, an overlay of local law, a feed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ class Suite:
         elif kind == "name":
             feed = read_feed(text, str(place))
             yield from self._cases(text, str(place), lambda case: self.trial.sent(feed, case))
-        elif kind == "rule":
-            for result in house_case.test(house_file.read(text, str(place))):
+        elif kind in ("rule", "jurisdiction"):
+            for result in house_case.test_all(house_file.at([place])):
                 yield Inline(str(place), result.line, result.name, lambda result=result: result)  # type: ignore[misc]
 
     def mapping(self, name: str) -> Iterator[Inline]:

@@ -16,7 +16,7 @@ import yaml
 from bridge.consent import tree
 from bridge.consent.decide import Consents, Scene, decide, scene
 from bridge.consent.house import NEEDS, NOTICE, PREFIX, House, Rule
-from bridge.consent.house_ruling import Ruling, missing
+from bridge.consent.house_ruling import Ruling, as_contracted, missing
 from bridge.consent.paper import Paper
 from bridge.consent.reference import Key
 from bridge.consent.request import Policy, Request
@@ -116,6 +116,8 @@ def _facts(here: Scene, resource: Mapping[str, Any], decision: Decision, house: 
 
 def _reasons(here: Scene, resource: Mapping[str, Any], patient: frozenset[Key], decision: Decision) -> Facts:
     """Who decided, who does not count, what is withheld by whom, and what would have to change."""
+    if any(rule in decision.rules for rule in _allowing(here)):
+        here = replace(as_contracted(here), request=here.request, narrow=here.narrow)
     units = here.units(resource, patient)
     core_unit, core = units[0]
     out = dict(_left_out(here, patient))
@@ -133,6 +135,11 @@ def _reasons(here: Scene, resource: Mapping[str, Any], patient: frozenset[Key], 
     wanted += [text for rule, unit, _ in acting for text in _lacking(here, patient, rule, unit, units)]
     return {"deciding": _named(here, patient, core_unit, core), "left_out": [{"consent": name, "rules": rules} for name, rules in out.items()],
             "withheld": withheld, "change": list(dict.fromkeys(filter(None, wanted)))}
+
+
+def _allowing(here: Scene) -> list[str]:
+    """The rules of the house that let ordinary data go as a contract does."""
+    return [f"{PREFIX}{rule.name}" for rule, _ in here.narrow.rules if rule.effect == "allow"] if isinstance(here.narrow, Ruling) else []
 
 
 def _part(path: str, labels: Iterable[str], rules: Iterable[str], consents: Iterable[Facts] = ()) -> Facts:

@@ -68,7 +68,7 @@ class Ruling:
         rules = self._about(scene, resource)
         allowing = [rule for rule in rules if rule.effect == "allow"]
         if allowing and "D1" in decision.rules:
-            scene = _as_contracted(scene)
+            scene = as_contracted(scene)
             units, before, decision = scene.units(resource, patient), decision, scene.decide(resource)
             if (decision.effect, decision.redact_paths) != (before.effect, before.redact_paths):
                 decision = replace(decision, rules=_with(decision.rules, allowing))
@@ -91,7 +91,7 @@ class Ruling:
         return [(rule, _taken(rule, units, scene, patient)) for rule in rules]
 
 
-def _as_contracted(scene: Scene) -> Scene:
+def as_contracted(scene: Scene) -> Scene:
     """The scene as if the partner's contract said `no_consent: permit` (D2); consents remember answers, so they are read anew."""
     policy = replace(scene.policy, no_consent="permit")
     consents = Prepared([paper.consent for paper in scene.consents.papers], policy, scene.consents.labeller)

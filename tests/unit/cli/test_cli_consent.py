@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.app import Connectors, build
+from bridge.consent import house_file
 from bridge.core.envelope import FHIR, HL7V2
 from bridge.roles import drain, store
 from bridge.settings import load
@@ -114,6 +115,8 @@ def test_the_mapping_tests_run_rules_too(call: Call, rules: Path) -> None:
     """`mapping test` takes a rule's file like any other file with tests."""
     done = call("mapping", "test", rules / "no-diabetes.yaml")
     assert (done.code, "2 passed" in done.err) == (0, True)
+    overlay = call("mapping", "test", Path(house_file.__file__).parents[2] / "profiles" / "consent" / "jurisdictions" / "NY.yaml")
+    assert (overlay.code, "4 passed" in overlay.err) == (0, True)
 
 
 def test_doubts_are_shown(call: Call, rules: Path) -> None:

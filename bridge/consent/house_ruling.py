@@ -143,7 +143,7 @@ def _order(path: str) -> tuple[Any, ...]:
 
 
 def _with(rules: Iterable[str], acting: Iterable[Rule]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*rules, *sorted(f"{PREFIX}{rule.name}" for rule in acting))))
+    return tuple(dict.fromkeys((*rules, *(f"{PREFIX}{rule.name}" for rule in acting))))
 
 
 def _met(rule: Rule, unit: Unit, verdict: Verdict, scene: Scene, patient: frozenset[Key]) -> bool:

@@ -86,12 +86,14 @@ def test_a_consent_that_does_not_count_is_named_with_the_rule(given: dict[str, A
     found = why([given])
     assert found["left_out"] == [{"consent": "c1", "rules": rules}]
     assert found["decision"] == "deny"
-    assert found["change"]
+    assert [text for text in found["change"] if text.startswith("consent c1:")] == [
+        f"consent c1: {sentences()['rules'][rule]['change']}" for rule in rules if rule != "S2"]
 
 
 def test_a_permit_that_leaves_the_data_out() -> None:
     """A permit about this exchange that does not list the labels is told apart from a deny."""
-    found = why([consent(permit(securityLabel=labels("N")))], condition("F33.1"))
+    named = permit(securityLabel=labels("N"), purpose=purposes("TREAT"), actor=[actor("Organization/food-bank")])
+    found = why([consent(named)], condition("F33.1"))
     assert [(one["says"], one["at"]) for one in found["deciding"]] == [("leaves-out", "provision")]
     assert found["change"] == ["consent c1, provision: it has to list the labels of these data"]
 

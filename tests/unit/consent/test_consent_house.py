@@ -11,7 +11,7 @@ from bridge.consent.cases import run_case
 from bridge.consent.house import NEEDS, Exchange, House, side
 from bridge.consent.house_ruling import ruling
 from bridge.core.errors import MappingError
-from tests.unit.consent.build import ICD, OPEN, case, concept, condition, consent, deny, labels, permit, referral
+from tests.unit.consent.build import ICD, OPEN, actor, case, concept, condition, consent, deny, labels, permit, referral
 
 WRITTEN = house_file.packaged().written
 HEAD = "rule: r\nbecause: a reason.\n"
@@ -186,6 +186,28 @@ def test_what_a_permit_can_be_asked_to_have(need: str) -> None:
     assert ask(bare, case([], policy=OPEN))["decision"] == "deny"
 
 
+def test_a_recipient_named_as_custodian_is_not_named() -> None:
+    """An actor in the part of the custodian does not name the recipient."""
+    keeper = consent(permit(actor=[actor("Organization/food-bank", "CST"), actor("Group/g")]))
+    asked = case([keeper], memberOf=["Group/g"], custodian={"reference": "Organization/food-bank"})
+    assert ask("effect: withhold\nwho: {kind: vsp}\n", asked)["decision"] == "permit"
+    assert ask("effect: require\nneeds: names-recipient\n", asked)["decision"] == "deny"
+
+
+def test_an_overlay_applies_where_it_is_chosen() -> None:
+    """The rules of a jurisdiction ask nothing elsewhere; a rule of the site may belong to one, too."""
+    house = house_file.packaged().house
+
+    def asked(*chosen: str) -> str:
+        here = Exchange(side("food-bank", "clinic"), jurisdictions=frozenset(chosen))
+        return str(run_case(case([ANY], condition("F33.1")), lambda request, own: ruling(house, here, request, own))["decision"])
+
+    assert [asked(), asked("NY"), asked("IL"), asked("NY", "IL")] == ["permit", "permit", "deny", "deny"]
+    own = "effect: withhold\njurisdiction: XX\n"
+    assert ask(own, case([ANY]))["decision"] == "permit"
+    assert ask(own, case([ANY]), jurisdictions=frozenset({"XX"}))["decision"] == "deny"
+
+
 def test_a_form_is_known_by_its_code_or_address() -> None:
     """policyRule, category and policy.uri name the form; another form does not do."""
     text = "effect: require\nform: ['http://example.org/f|A1', urn:form:b]\n"
@@ -245,6 +267,11 @@ def test_a_notice_goes_with_what_is_left() -> None:
 
     assert asked(resource=condition("B20"))["obligations"] == ["notice:NY"]
     assert asked(resource=condition("E11.9"))["obligations"] == []
+    part = referral(reasonCode=[concept(ICD, "B20"), concept(ICD, "Z59.41")])
+    assert asked(resource=part)["obligations"] == ["notice:NY"]
+    unlisted = {"consents": [consent(permit())], **{name: case([], part)[name] for name in ("id", "request", "resource")}}
+    found = run_case(unlisted, lambda request, own: ruling(shelf.house, here, request, own))
+    assert (found["redact_paths"], found["obligations"]) == (["reasonCode[0]"], [])
 
 
 DOUBTS = [

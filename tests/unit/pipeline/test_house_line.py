@@ -9,7 +9,7 @@ from typing import Any
 from bridge.consent.house import Between, Exchange, House, Rule, What, Who
 from bridge.core.envelope import FHIR
 from bridge.core.rows import Outgoing
-from bridge.pipeline import house, simulate
+from bridge.pipeline import house, release, simulate
 from tests.unit.pipeline.town import NOON, Town, adt, consent
 
 ADDRESS = Rule("no-address", "redact", "because.", (Between(Who(ids=frozenset({"valley-elders"}))),), What(elements=frozenset({"Patient.address"})))
@@ -77,13 +77,14 @@ def test_the_packaged_rules_are_in_force(town: Town) -> None:
 def test_answers_have_the_cbo_as_custodian(town: Town) -> None:
     """What became of a referral is the news of whoever took it on; the referral itself is the site's."""
     played(town)
+    with_rules(town, *town.bridge.house.rules, Rule("p", "withhold", "because.", what=What(programmes=frozenset({"x"}))))
     (referral,) = town.referrals()
     with town.bridge.ledger.work() as work:
         def of(kind: str, recipient: str) -> Exchange:
             row = Outgoing("x", recipient, kind, referral.patient, (f"Task/{referral.id}",), "m", 0, referral.short)
             return house.exchange(row, work, town.bridge)
 
-        assert of("referral", "valley-elders").custodian is None
+        assert (of("referral", "valley-elders").custodian, of("referral", "valley-elders").programme) == (None, referral.programme)
         back = of("outcome", "example-general")
     assert (back.recipient.kind, back.custodian and back.custodian.id) == ("ehr", "valley-elders")
 
@@ -136,7 +137,7 @@ def test_simulate_reads_a_page_at_a_time(town: Town, monkeypatch: Any) -> None:
     """A stretch with more than a page is halved until it fits: every message once, oldest first, no page longer than asked."""
     for number in range(11):
         town.take(adt("A08", control=f"C-{number}", visit=f"V{number}"))
-        town.later(minutes=7)
+        town.later(minutes=9)  # one of them stands where a stretch is halved
     monkeypatch.setattr(simulate, "PAGE", 3)
     asked: list[int] = []
     find = town.bridge.ledger.find
@@ -154,6 +155,16 @@ def test_simulate_reads_a_page_at_a_time(town: Town, monkeypatch: Any) -> None:
 
 def test_jurisdictions_in_place_of_those_in_force(town: Town) -> None:
     """The overlays of a simulation stand in place of the site's and the partners' own."""
-    changed = simulate.with_rules(replace(town.bridge, jurisdictions=frozenset({"CA"})), jurisdictions=frozenset({"NY"}))
+    partners = {id_: replace(one, jurisdictions=("CA",)) for id_, one in town.bridge.partners.items()}
+    changed = simulate.with_rules(replace(town.bridge, partners=partners, jurisdictions=frozenset({"CA"})), jurisdictions=frozenset({"NY"}))
     assert changed.jurisdictions == {"NY"}
     assert {one.jurisdictions for one in changed.partners.values()} == {()}
+
+
+def test_a_look_is_no_record(town: Town) -> None:
+    """What was decided to show it, and not to send it, is not what simulations compare with."""
+    played(town)
+    (row,) = town.outbox(recipient="valley-elders")
+    with town.bridge.ledger.work() as work:
+        release.decisions(row, "look", work, replace(town.bridge, house=House((NOTHING,))))
+    assert {one["was"] for one in rows(seen(town, NOTHING))} == {"permit"}

@@ -61,6 +61,7 @@ def build(settings: Settings, ledger: Ledger | None = None, clock: Callable[[], 
         fhir_base=settings.site.fhir_base,
         house=house(settings),
         jurisdictions=frozenset(settings.site.jurisdictions),
+        labels=tuple(map(str, settings.folders("profiles", "consent/labels"))),
     )
 
 

@@ -73,11 +73,12 @@ class Shape:
 @dataclass(frozen=True, slots=True)
 class Projection:
     """The allow-list of one kind of recipient; `shapes` by resource type. `whole` kinds get everything that is
-    permitted."""
+    permitted. `labels` is what being referred to one reveals."""
 
     kind: str
     whole: bool
     shapes: Mapping[str, Shape]
+    labels: frozenset[str] = frozenset()
 
     def shape(self, resource: Mapping[str, Any]) -> Shape | None:
         """The shape for this resource; None when the recipient may not have it at all."""
@@ -209,7 +210,7 @@ def _read(content: Mapping[str, Any], listed: Mapping[str, Mapping[str, Any]]) -
         inherited = shapes.get(type_, Shape({}))
         keep = None if "drop" in said else {**(inherited.keep or {}), **_keep(said.get("keep") or ())}
         shapes[type_] = Shape(keep, frozenset(said.get("drop", ())), frozenset(said.get("categories", ())))
-    return Projection(content["kind"], bool(content.get("whole")), shapes)
+    return Projection(content["kind"], bool(content.get("whole")), shapes, frozenset(content.get("labels", ())))
 
 
 def _keep(said: Any) -> dict[str, Any]:

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.consent import labels as labelling
+from bridge.consent.mark import REDACTED
 from bridge.consent.parts import inline_labels, uncarried
 from bridge.consent.reference import normalise
 from bridge.consent.request import Policy
-from bridge.consent.terms import OBSERVATION_VALUE
 from bridge.fhir import elements
 
 ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
-REDACTED = {"system": OBSERVATION_VALUE, "code": "REDACTED"}
 
 _STEP = re.compile(r"([A-Za-z_]\w*)(?:\[(\d+)\])?")
 _WHOLE: dict[Any, Any] = {}
@@ -96,7 +95,7 @@ class _Knife:
         if "entry" in bundle:
             cut["entry"] = kept
         if plan:
-            self._mark(cut, _stale_marks(bundle, cut))
+            self._mark(cut, _stale_marks(bundle, cut, self.policy))
         return cut
 
     def cut(self, value: Mapping[str, Any], plan: Plan, parent: str) -> dict[str, Any]:
@@ -164,9 +163,9 @@ def _names(entry: Mapping[str, Any], base: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _stale_marks(before: Mapping[str, Any], after: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+def _stale_marks(before: Mapping[str, Any], after: Mapping[str, Any], policy: Policy) -> frozenset[tuple[str, str]]:
     """Labels of a Bundle that were the mark of entries which went; left behind they would cover the others."""
-    labeller = labelling.load()
+    labeller = labelling.load(*policy.labels)
     was = {(each.get("system") or "", each.get("code") or "") for each in uncarried(before, labeller)}
     now = {(each.get("system") or "", each.get("code") or "") for each in uncarried(after, labeller)}
     return frozenset(now - was)
@@ -178,7 +177,7 @@ def _stale_inline(before: Mapping[str, Any], after: Mapping[str, Any], policy: P
     codings = (before.get("meta") or {}).get("security") or ()
     if policy.inline_strict or "PROCESSINLINELABEL" not in {each.get("code") for each in codings}:
         return frozenset()
-    labeller = labelling.load()
+    labeller = labelling.load(*policy.labels)
     gone = inline_labels(before, labeller) - inline_labels(after, labeller)
     return frozenset(
         (each.get("system") or "", each.get("code") or "")

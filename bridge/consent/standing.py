@@ -69,7 +69,7 @@ class Prepared:
 
     def __init__(self, consents: Sequence[Mapping[str, Any]], policy: Policy, labeller: Labeller | None = None) -> None:
         self.policy = policy
-        self.labeller = labeller or labels.load()
+        self.labeller = labeller or labels.load(*policy.labels)
         self.papers = tuple(Paper(consent, policy, self.labeller) for consent in consents)
         self._standing: dict[tuple[Request, frozenset[Key]], Standing] = {}
 

@@ -37,7 +37,8 @@ class Bridge:
     """The parts of the line of DESIGN section 2, in its order, and what they share.
 
     `hospital` stands in for a feed whose settings name no EHR partner. `zone` is the site's IANA zone for consents'
-    dates; `fhir_base` prefixes fullUrls. `house` are the site's own rules, `jurisdictions` the overlays that apply to all of it.
+    dates; `fhir_base` prefixes fullUrls. `house` are the site's own rules, `jurisdictions` the overlays that apply to all of it,
+    `labels` the folders of consent label rules.
     """
 
     feeds: Feeds
@@ -54,6 +55,7 @@ class Bridge:
     fhir_base: str = "https://bridge.invalid/fhir"
     house: House = field(default_factory=House)
     jurisdictions: frozenset[str] = frozenset()
+    labels: tuple[str, ...] = ()
     words: Words = field(default_factory=Words)
 
     @property

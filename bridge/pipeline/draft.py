@@ -14,6 +14,7 @@ from bridge.core.outcome import Rejected
 from bridge.hl7v2 import message as hl7
 from bridge.pipeline.bridge import FEED, Bridge
 from bridge.pipeline.read import CHANNEL
+from bridge.pipeline.source import from_form, from_source
 from bridge.referral import finding, intake
 from bridge.referral.intake import Answer
 
@@ -58,6 +59,7 @@ def _hl7v2(envelope: Envelope, bridge: Bridge) -> Draft | Rejected:
         draft = replace(draft, event_time=envelope.received.isoformat())
     for patient in draft.of_type("Patient"):
         patient["meta"] = {**patient.get("meta", {}), "source": FEED + feed.name}
+    draft = from_source(draft, feed.name, bridge)
     return replace(draft, issues=(*message.repairs, *draft.issues)) if message.repairs else draft
 
 
@@ -74,6 +76,7 @@ def _fhir(document: dict[str, Any], envelope: Envelope, bridge: Bridge) -> Draft
     if kind == "Consent":
         return _consent(document, envelope, bridge)
     draft, _ = finding.draft(document, bridge.ids, received=envelope.received.isoformat())
+    draft = from_source(from_form(draft, document), envelope.feed, bridge)
     errors = [issue for issue in draft.issues if issue.severity in ("error", "fatal")]
     if "T" not in draft.event_time:
         draft = replace(draft, event_time=envelope.received.isoformat())

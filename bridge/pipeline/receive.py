@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from bridge.consent.mark import is_redacted
 from bridge.core.draft import Draft
 from bridge.core.envelope import HL7V2
 from bridge.core.errors import Transient, Unreadable
@@ -25,6 +26,7 @@ from bridge.pipeline.person import homes, join, joins, land
 from bridge.pipeline.question import item
 from bridge.pipeline.refer import Referred, answered, refer
 from bridge.pipeline.release import release
+from bridge.pipeline.source import from_performers, from_source
 from bridge.referral.intake import Answer
 from bridge.referral.match import identify, strong_identifiers
 
@@ -86,10 +88,15 @@ def _take(row: InboxRow, read: Read, work: Work, bridge: Bridge, answer: HeldIte
     """
     if isinstance(read, Answer):
         referred = answered(row, read, work, bridge)
+        if isinstance(referred, Referred):
+            referred = replace(referred, draft=from_source(referred.draft, row.envelope.feed, bridge))
     elif isinstance(read, Draft):
         blocking = next((question for question in read.questions if question.kind == "message"), None)
         if blocking is not None and answer is None:  # the mapping said `or_hold`
             return Held(blocking, read.issues)
+        if cut := [one for one in read.resources if is_redacted(one) and work.resource(ref_of(one))]:
+            return Rejected((Issue("error", "BRG-C003", cut[0]["resourceType"], "a redacted copy of what is on file is no source to update it from",
+                                   "send the whole, or nothing", "business-rule"),))
         own = bridge.ids.uuid("Patient", row.source, read.patient)
         found = identify(read, work, own, answer.answer if answer and answer.question_kind == "patient" else "")
         if isinstance(found, Held):
@@ -106,7 +113,7 @@ def _take(row: InboxRow, read: Read, work: Work, bridge: Bridge, answer: HeldIte
         return referred
     if row.conflict and row.envelope.content_type == HL7V2:
         referred = replace(referred, draft=replace(referred.draft, issues=(*referred.draft.issues, REUSED)))
-    referred = replace(referred, draft=check(referred.draft, bridge.profiles))
+    referred = replace(referred, draft=check(from_performers(referred.draft, bridge), bridge.profiles))
     if lost := _without_person(read, referred.draft, bridge):
         return lost
     queued += release(row, referred, work, bridge, queued)

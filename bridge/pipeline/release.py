@@ -11,6 +11,7 @@ from typing import Any
 
 from bridge.consent import moment
 from bridge.consent.decide import decide_each, prepare
+from bridge.consent.mark import remembered
 from bridge.consent.request import Party, Policy, Request
 from bridge.consent.standing import Prepared
 from bridge.core.decision import Decision
@@ -45,7 +46,9 @@ def release(row: InboxRow, referred: Referred, work: Work, bridge: Bridge, queue
     kept: Kept = {}
     work.preload([ref_of(one) for one in draft.resources], ())
     for resource in draft.resources:
-        kept[ref_of(resource)] = resource, _put(resource, row, referred, work)
+        ref = ref_of(resource)
+        labelled = remembered(resource, work.resource(ref))
+        kept[ref] = labelled, _put(labelled, row, referred, work)
     for referral in referred.referrals:
         work.refer(referral)
     outgoing = []
@@ -141,7 +144,7 @@ def unasked(policy: Policy) -> Prepared:
 
 def policy_for(partner: Partner, bridge: Bridge) -> Policy:
     """What the contract with this partner says when no consent speaks, in the site's zone."""
-    return Policy(no_consent=partner.no_consent, timezone=bridge.zone, fhir_base=bridge.fhir_base)
+    return Policy(no_consent=partner.no_consent, timezone=bridge.zone, fhir_base=bridge.fhir_base, labels=bridge.labels)
 
 
 def request(partner: Partner, at: datetime, policy: Policy) -> Request:

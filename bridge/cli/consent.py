@@ -138,10 +138,15 @@ def test(ctx: click.Context, paths: tuple[str, ...], as_json: bool) -> None:
 @JSON
 @click.pass_context
 def lint(ctx: click.Context, paths: tuple[str, ...], as_json: bool) -> None:
-    """Doubts about rules of the house: untested, never acting, contradicting another. Notes are said and fail nothing."""
-    from bridge.consent import house_lint
+    """Doubts about rules of the house: untested, never acting, contradicting another. Notes are said and fail nothing.
+
+    Without paths also about label rules and registries: impossible codes, wrong check digits, unknown systems, numbers that a
+    spreadsheet made, doubles, examples that are not true."""
+    from bridge.consent import house_lint, label_lint
 
     found = house_lint.lint(_chosen(ctx, paths))
+    labels = [] if paths else label_lint.lint(context.settings(ctx).folders("profiles", "consent/labels"))
+    found += [house_lint.Doubt(one.file, one.rule, one.text) for one in labels]
     for one in found:
         if as_json:
             show.as_line({"where": one.where, "rule": one.rule, "text": one.text, "note": one.note})

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import date
 from importlib.resources.abc import Traversable
 
-from bridge.consent import labels
+from bridge.consent import labels, registry
 from bridge.consent import terms as vocabulary
 from bridge.consent.labels import EXTENSION, LINK_ID, VALUE_SET, Labeller, category_range
-from bridge.consent.terms import ICD10, LOINC, Terms
+from bridge.consent.terms import ICD10, PART2, Terms
 from bridge.core.errors import SettingsError
 
 COLUMNS = ("id", "labels", "system", "pattern", "except", "about", "basis", "confidence", "source", "reviewed_on", "positive", "negative")
@@ -62,7 +62,7 @@ def lint(folders: Sequence[Traversable] = ()) -> list[Finding]:
             for row in rows:
                 found += (Finding(table.name, row.get("id") or "?", text) for text in _row(row, place, systems, terms, seen))
             found += [] if rows else [Finding(table.name, "-", "has no rules")]
-        found += _forms(place, terms)
+        found += [*_forms(place, terms), *_registry(place, terms)]
     return found
 
 
@@ -164,6 +164,20 @@ def _forms(folder: Traversable, terms: Terms) -> Iterator[Finding]:
             yield Finding("forms.csv", row["form"], "a label that sensitivities.csv does not have")
         if names.count(row["form"]) > 1:
             yield Finding("forms.csv", row["form"], "twice")
+
+
+def _registry(folder: Traversable, terms: Terms) -> Iterator[Finding]:
+    """Rows of a registry that name nobody, or by an unknown kind or label, or twice."""
+    seen: dict[tuple[str, str], str] = {}
+    for row in registry.rows(folder):
+        wrong = [] if row["kind"] in registry.KINDS else [f"kind: none of {', '.join(registry.KINDS)}"]
+        wrong += [] if row["name"].strip() else ["name: empty"]
+        known = {*terms.canonical.values(), PART2}
+        wrong += [] if row["labels"].split() and set(row["labels"].split()) <= known else ["labels: none, or one that sensitivities.csv does not have"]
+        wrong += [] if row["basis"].startswith(BASIS) else ["basis: begins with neither law: nor policy:"]
+        other = seen.setdefault((row["kind"], row["name"].strip().casefold()), row["id"])
+        wrong += [] if other == row["id"] else [f"the same as {other}"]
+        yield from (Finding("registry.csv", row["id"], text) for text in wrong)
 
 
 def _systems(folder: Traversable) -> Iterable[tuple[str, System]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bridge.consent import project
@@ -20,11 +20,13 @@ def release(
     *,
     policy: Policy | None = None,
     request: Request | None = None,
+    withheld: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any] | None:
     """The redacted, projected copy of a resource or Bundle; None when nothing of it may go.
 
     `kind` names the projection of `profiles/recipients` ("" for none); `request` lets a projection keep what the recipient
-    issued itself. Raises SettingsError for a kind that does not exist. The caller still asks `verify_release`.
+    issued itself; `withheld` are resources of the same delivery that do not go: nothing may point at them. Raises SettingsError for a kind
+    that does not exist. The caller still asks `verify_release`.
     """
     if decision.effect == "deny":
         return None
@@ -33,8 +35,16 @@ def release(
     further = () if projection is None else _dropped(resource, projection, request)
     if further is None:
         return None
-    cut = redact(resource, dict.fromkeys((*decision.redact_paths, *further)), policy)
+    cut = redact(resource, dict.fromkeys((*decision.redact_paths, *further)), policy, withheld)
     return cut if projection is None else _project(cut, projection, request)
+
+
+def held_back(
+    decided: Sequence[tuple[Mapping[str, Any], Decision]], kind: str, request: Request | None = None,
+) -> list[Mapping[str, Any]]:
+    """The resources of a delivery that do not go at all: denied, or nothing that this kind of recipient may have."""
+    projection = project.load(kind)
+    return [one for one, decision in decided if decision.effect == "deny" or _dropped(one, projection, request) is None]
 
 
 def verify_release(

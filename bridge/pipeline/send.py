@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 
 from bridge.consent.redact import redact
+from bridge.consent.release import held_back, verify_release
 from bridge.consent.release import release as cut
-from bridge.consent.release import verify_release
 from bridge.core.decision import Decision
 from bridge.core.delivery import Delivery, Receipt
 from bridge.core.envelope import FHIR, HL7V2
@@ -191,12 +191,12 @@ def _overtaken(row: Outgoing, leaving: Sequence[Resource], work: Work) -> str:
 
 def payload(decided: Sequence[tuple[Resource, Decision]], partner: Partner, bridge: Bridge) -> list[Resource] | str:
     """What this partner may see, redacted and projected for its kind, each resource still valid R4; or why not."""
-    leaving, policy = [], policy_for(partner, bridge)
+    leaving, policy, stay = [], policy_for(partner, bridge), held_back(decided, partner.kind)
     for resource, decision in decided:
-        shown = cut(resource, decision, partner.kind, policy=policy)
+        shown = cut(resource, decision, partner.kind, policy=policy, withheld=stay)
         if shown is None:
             continue
-        permitted = redact(resource, decision.redact_paths, policy) if decision.redact_paths else resource
+        permitted = redact(resource, decision.redact_paths, policy, stay) if decision.redact_paths or stay else resource
         sound, _ = claim(_addressed(shown, permitted, partner, bridge), bridge.profiles)
         if sound is None:
             return f"profile: the {resource['resourceType']} that is left is no valid R4"

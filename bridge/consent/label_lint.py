@@ -170,14 +170,15 @@ def _registry(folder: Traversable, terms: Terms) -> Iterator[Finding]:
     """Rows of a registry that name nobody, or by an unknown kind or label, or twice."""
     seen: dict[tuple[str, str], str] = {}
     for row in registry.rows(folder):
-        wrong = [] if row["kind"] in registry.KINDS else [f"kind: none of {', '.join(registry.KINDS)}"]
-        wrong += [] if row["name"].strip() else ["name: empty"]
-        known = {*terms.canonical.values(), PART2}
-        wrong += [] if row["labels"].split() and set(row["labels"].split()) <= known else ["labels: none, or one that sensitivities.csv does not have"]
-        wrong += [] if row["basis"].startswith(BASIS) else ["basis: begins with neither law: nor policy:"]
-        other = seen.setdefault((row["kind"], row["name"].strip().casefold()), row["id"])
-        wrong += [] if other == row["id"] else [f"the same as {other}"]
-        yield from (Finding("registry.csv", row["id"], text) for text in wrong)
+        given, other = set(row["labels"].split()), seen.setdefault((row["kind"], row["name"].strip().casefold()), row["id"])
+        faults = {
+            f"kind: none of {', '.join(registry.KINDS)}": row["kind"] not in registry.KINDS,
+            "name: empty": not row["name"].strip(),
+            "labels: none, or one that sensitivities.csv does not have": not given or bool(given - {*terms.canonical.values(), PART2}),
+            "basis: begins with neither law: nor policy:": not row["basis"].startswith(BASIS),
+            f"the same as {other}": other != row["id"],
+        }
+        yield from (Finding("registry.csv", row["id"], text) for text, wrong in faults.items() if wrong)
 
 
 def _systems(folder: Traversable) -> Iterable[tuple[str, System]]:

@@ -27,7 +27,7 @@ EXTENSION = "extension"
 VALUE_SET = "valueset"
 """As a rule's system: its pattern names a FHIR ValueSet beside the rules, whose every code has the label."""
 NO_RULES = ("forms.csv", "registry.csv", "systems.csv")
-RULE = frozenset({"id", "labels", "system", "pattern", "except"})
+RULE = ("id", "labels", "system", "pattern", "except")
 """Columns of a rule that the labeller reads; the others are for people and for lint."""
 
 Code = tuple[str, str]
@@ -244,7 +244,7 @@ def tables(folder: Traversable) -> list[Traversable]:
 def rules_of(folder: Traversable) -> list[dict[str, str]]:
     """The rows of a folder's rule files, with those that name a value set written out code by code."""
     rules = [row for table in tables(folder) for row in vocabulary.rows(table)]
-    if short := [row.get("id") for row in rules if not RULE <= {name for name, value in row.items() if value is not None}]:
+    if short := [row.get("id") for row in rules if any(row.get(name) is None for name in RULE)]:
         raise SettingsError(f"profiles/consent/labels: rule {short[0]} lacks a column; `consent lint` says which are needed")
     return [each for row in rules for each in (expanded(row, folder) if row["system"] == VALUE_SET else (row,))]
 

@@ -43,9 +43,16 @@ def from_source(draft: Draft, feed: str, bridge: Bridge) -> Draft:
 
 
 def from_form(draft: Draft, form: Mapping[str, Any]) -> Draft:
-    """The draft of a form with the labels that the form carries: what was read off it is not less sensitive (R4)."""
-    security = [each for each in (form.get("meta") or {}).get("security") or () if each.get("code") not in ("REDACTED", mark.INLINED)]
-    return replace(draft, resources=tuple(mark.carrying(one, security) if _is_data(one) else one for one in draft.resources)) if security else draft
+    """The draft of a form with the labels that the form carries: what was read off it is not less sensitive (R4).
+
+    The form itself keeps them as they are; that something was taken out, or stands on its items, is said of it alone.
+    """
+    own = (form.get("meta") or {}).get("security") or ()
+    if not own:
+        return draft
+    shared = [each for each in own if each.get("code") not in ("REDACTED", mark.INLINED)]
+    return replace(draft, resources=tuple(
+        mark.carrying(one, own if one["resourceType"] == form["resourceType"] else shared) if _is_data(one) else one for one in draft.resources))
 
 
 def from_performers(draft: Draft, bridge: Bridge) -> Draft:
@@ -71,8 +78,8 @@ def _of_partner(partner: Partner, known: Registry) -> frozenset[str]:
 def _of_performers(resource: Resource, by_ref: ByRef, known: Registry, bridge: Bridge) -> frozenset[str]:
     found = set[str]()
     for element in ASKED[resource["resourceType"]]:
-        given = resource.get(element) or ()
-        for reference in given if isinstance(given, list) else [given]:
+        given = resource.get(element)
+        for reference in given if isinstance(given, list) else [given] if given else []:
             identifier = reference.get("identifier") or {}
             partner = bridge.partners.get(identifier.get("value", "")) if identifier.get("system") == PARTNER else None
             target = by_ref.get(reference.get("reference", ""), {})

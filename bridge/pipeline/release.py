@@ -47,7 +47,7 @@ def release(row: InboxRow, referred: Referred, work: Work, bridge: Bridge, queue
     work.preload([ref_of(one) for one in draft.resources], ())
     for resource in draft.resources:
         ref = ref_of(resource)
-        labelled = remembered(resource, work.resource(ref))
+        labelled = resource if ref in referred.told else remembered(resource, work.resource(ref))  # `on_file` has done it for those
         kept[ref] = labelled, _put(labelled, row, referred, work)
     for referral in referred.referrals:
         work.refer(referral)

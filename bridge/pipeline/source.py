@@ -12,7 +12,7 @@ from typing import Any
 from bridge.consent import mark, project, registry
 from bridge.consent.labels import INLINE
 from bridge.consent.registry import NONE, Registry, identified, names
-from bridge.consent.terms import ACT_CODE
+from bridge.consent.terms import ACT_CODE, CONFIDENTIALITY
 from bridge.consent.terms import load as load_terms
 from bridge.core.draft import Draft
 from bridge.pipeline.bridge import Bridge
@@ -31,11 +31,12 @@ def from_source(draft: Draft, feed: str, bridge: Bridge) -> Draft:
     `feed` is the feed, or the partner whose record it is. What comes from a registered source carries its labels whole, a
     visit there with all that names the visit.
     """
+    draft = _of_message(draft)
     known = registry.load(*bridge.labels)
-    by_ref = {_ref(one): one for one in draft.resources}
     every = _of_sender(feed, known, bridge)
     if not known and not every:
         return draft
+    by_ref = {_ref(one): one for one in draft.resources}
     every |= known.of("facility", _senders(draft, by_ref)) | _first_authority(draft, known)
     visits = {ref: found for ref, one in by_ref.items() if one["resourceType"] == "Encounter" and (found := _of_visit(one, by_ref, known))}
     resources = tuple(_numbered(_marked(one, every | _within(one, visits)), known) for one in draft.resources)
@@ -57,11 +58,25 @@ def from_form(draft: Draft, form: Mapping[str, Any]) -> Draft:
 
 def from_performers(draft: Draft, bridge: Bridge) -> Draft:
     """The draft with each order and referral labelled by whom it asks: being referred there is the disclosure."""
+    if not draft.of_type(*ASKED):
+        return draft
     by_ref = {_ref(one): one for one in draft.resources}
     known = registry.load(*bridge.labels)
     resources = tuple(
         _marked(one, _of_performers(one, by_ref, known, bridge)) if one["resourceType"] in ASKED else one for one in draft.resources)
     return draft if resources == draft.resources else replace(draft, resources=resources)
+
+
+def _of_message(draft: Draft) -> Draft:
+    """The draft with what MSH-8 or MSH-26 restricts: both are about the message, so about all that it tells (HL7 table 0177)."""
+    terms = load_terms()
+    said = [each for header in draft.of_type("MessageHeader") for each in (header.get("meta") or {}).get("security") or ()
+            if (each.get("system"), each.get("code")) in terms.canonical
+            or (each.get("system") == CONFIDENTIALITY and terms.ranks.get(each.get("code"), 0) > terms.ranks["N"])]
+    if not said:
+        return draft
+    levels = [] if any(each.get("system") == CONFIDENTIALITY for each in said) else [{"system": CONFIDENTIALITY, "code": "R"}]
+    return replace(draft, resources=tuple(mark.carrying(one, [*levels, *said]) if _is_data(one) else one for one in draft.resources))
 
 
 def _of_sender(feed: str, known: Registry, bridge: Bridge) -> frozenset[str]:

@@ -73,6 +73,14 @@ def test_a_further_number_is_labelled_by_itself(town: Town, register: Register) 
     assert labelled(patient) == {"PROCESSINLINELABEL"}
 
 
+@pytest.mark.parametrize(("word", "labels"), [("R", {"R"}), ("V", {"V"}), ("ETH", {"R", "SUD"}), ("PSY", {"R", "PSY"}), ("U", set())])
+def test_a_restricted_message_restricts_all_that_it_tells(town: Town, word: str, labels: set[str]) -> None:
+    """MSH-8 is about the message: person, visit and diagnosis carry it; ETH is alcohol and drugs, not alcohol alone."""
+    town.take(adt().replace(b"-0500||ADT^A03", f"-0500|{word}|ADT^A03".encode(), 1))
+    found = kept(town)
+    assert [labelled(one) for kind in ("Patient", "Encounter", "Condition") for one in found[kind]] == [labels] * 3
+
+
 def test_nobody_registered_means_no_label(town: Town) -> None:
     """The packaged registry is empty."""
     town.take(adt())

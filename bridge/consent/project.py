@@ -106,7 +106,8 @@ class Projection:
             if rule is None:
                 paths.append(element)
             elif rule != ALL and isinstance(value, list):
-                paths += [f"{element}[{place}]" for place, each in enumerate(value) if not _passes(each, rule, request)]
+                gone = [place for place, each in enumerate(value) if not _passes(each, rule, request)]
+                paths += [f"{element}[{place}]" for place in gone] if len(gone) < len(value) else [element]
         return tuple(dict.fromkeys(paths))
 
     def project(self, resource: Mapping[str, Any], request: Request | None = None) -> dict[str, Any] | None:

@@ -159,3 +159,13 @@ def test_a_part_2_record_needs_a_permit_that_describes_it(town: Town, register: 
     town.send()
     assert town.mail("harbor-pantry").got == []
     assert {one.state for one in town.outbox(recipient="harbor-pantry")} == {"withheld"}
+
+
+def test_withheld_text_is_in_no_delivery(town: Town) -> None:
+    """The canary on the line: what consent withholds appears in no byte that any partner is handed, in whatever format."""
+    town.take(signed("GH1001", "stillwater-respite", "harbor-pantry", "valley-elders"), kind=FHIR)
+    town.take(adt(diagnoses=("Z59.00",), more=("DG1|2||B20^CANARY HIV^I10|CANARY HIV|20261120|F", "NTE|1||CANARY note")))
+    town.send()
+    bodies = {name: [one.body for one in box.got] for name, box in town.boxes.items()}
+    assert bodies["stillwater-respite"]
+    assert not [name for name, listed in bodies.items() for body in listed if b"CANARY" in body or b"B20" in body]

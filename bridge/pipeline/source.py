@@ -53,7 +53,7 @@ def from_form(draft: Draft, form: Mapping[str, Any]) -> Draft:
         return draft
     shared = [each for each in own if each.get("code") not in ("REDACTED", mark.INLINED)]
     return replace(draft, resources=tuple(
-        mark.carrying(one, own if one["resourceType"] == form["resourceType"] else shared) if _is_data(one) else one for one in draft.resources))
+        mark.carrying(one, own if one["resourceType"] == form["resourceType"] else shared) if _about_a_person(one) else one for one in draft.resources))
 
 
 def from_performers(draft: Draft, bridge: Bridge) -> Draft:
@@ -76,7 +76,7 @@ def _of_message(draft: Draft) -> Draft:
     if not said:
         return draft
     levels = [] if any(each.get("system") == CONFIDENTIALITY for each in said) else [{"system": CONFIDENTIALITY, "code": "R"}]
-    return replace(draft, resources=tuple(mark.carrying(one, [*levels, *said]) if _is_data(one) else one for one in draft.resources))
+    return replace(draft, resources=tuple(mark.carrying(one, [*levels, *said]) if _about_a_person(one) else one for one in draft.resources))
 
 
 def _of_sender(feed: str, known: Registry, bridge: Bridge) -> frozenset[str]:
@@ -167,10 +167,10 @@ def _inline(element: Resource, labels: frozenset[str]) -> Resource:
 
 
 def _marked(resource: Resource, labels: frozenset[str]) -> Resource:
-    return mark.raised(resource, sorted(labels)) if labels and _is_data(resource) else resource
+    return mark.raised(resource, sorted(labels)) if labels and _about_a_person(resource) else resource
 
 
-def _is_data(resource: Resource) -> bool:
+def _about_a_person(resource: Resource) -> bool:
     """Whether a resource says something of a person; directories and the head of a message do not."""
     return resource["resourceType"] not in (*load_terms().elements["non_patient"], "MessageHeader", "Device")
 

@@ -53,7 +53,8 @@ def from_form(draft: Draft, form: Mapping[str, Any]) -> Draft:
         return draft
     shared = [each for each in own if each.get("code") not in ("REDACTED", mark.INLINED)]
     return replace(draft, resources=tuple(
-        mark.carrying(one, own if one["resourceType"] == form["resourceType"] else shared) if _about_a_person(one) else one for one in draft.resources))
+        mark.carrying(one, own if one["resourceType"] == form["resourceType"] else shared) if _about_a_person(one) else one
+        for one in draft.resources))
 
 
 def from_performers(draft: Draft, bridge: Bridge) -> Draft:

@@ -103,9 +103,13 @@ class SqlLedger:
         with self._connections.read() as connection:
             return record.select_decisions(connection, patient, message_id)
 
-    def disclosures(self, patient: str) -> list[Disclosure]:
+    def disclosures(self, patient: str = "") -> list[Disclosure]:
         with self._connections.read() as connection:
             return record.select_disclosures(connection, patient)
+
+    def expiring(self, limit: int, now: datetime) -> list[str]:
+        with self._connections.read() as connection:
+            return shelf.expiring(connection, limit, now)
 
     def held(self, state: str = "open") -> list[HeldItem]:
         with self._connections.read() as connection:

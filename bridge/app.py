@@ -89,6 +89,7 @@ def partner(row: PartnerRow) -> Partner:
         purpose=row.purpose, connector=row.connector, options=row.options, identifiers=tuple((s, v) for s, v in own),
         no_consent=row.no_consent, formats=row.formats, clearances=row.clearances, sdohcc=row.sdohcc,
         flags=row.flags, jurisdictions=row.jurisdictions,
+        consent_max_age=row.consent_max_age_days, address=row.address,
     )
 
 

@@ -90,7 +90,7 @@ def finding(message_id: str, bridge: Bridge) -> dict[str, Any]:
 def leaving(row: Outgoing, work: Any, bridge: Bridge) -> dict[str, Any]:
     """One delivery: its payload when it may leave, and per resource what is withheld, by which rule."""
     from bridge.core.envelope import FHIR
-    from bridge.pipeline.release import decisions
+    from bridge.pipeline.decide import decisions
     from bridge.pipeline.send import Ready, prepare
 
     ready = prepare(row, work, bridge)

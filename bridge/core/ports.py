@@ -94,7 +94,7 @@ class Work(Protocol):
         no number yet (`seq` 0)."""
 
     def disclosures(self, patient: str) -> list[Disclosure]:
-        """What had left about this patient before this unit of work, in order."""
+        """What has left about this patient, in order, this unit of work's own at the end."""
 
     def settle(self, id_: str, state: str, why: str = "", due: datetime | None = None) -> None:
         """Move an outbox row: sent, withheld, refused, or waiting again from `due`."""
@@ -146,6 +146,9 @@ class Ledger(Protocol):
     def decisions(self, patient: str = "", message_id: str = "") -> list[DecisionRow]: ...
 
     def disclosures(self, patient: str = "") -> list[Disclosure]: ...
+
+    def generations(self, patients: Iterable[str]) -> dict[str, int]:
+        """Work.generation of these patients, as it is committed now; those without any are left out."""
 
     def expiring(self, limit: int, now: datetime) -> list[str]:
         """Patients whose consents say something else since a moment that has passed, longest ago first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -25,14 +25,17 @@ from bridge.fhir.reference import rewrite
 from bridge.fhir.release import down
 from bridge.hl7v2.build import write
 from bridge.observe.log import logger
+from bridge.pipeline import withdrawal
 from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.check import claim
+from bridge.pipeline.consents import fresh, prepared
+from bridge.pipeline.decide import ESSENTIAL, decisions, followed, policy_for, request, stored, withheld
 from bridge.pipeline.fault import fault_issue
 from bridge.pipeline.house import narrow
 from bridge.pipeline.outgoing import ref_of
-from bridge.pipeline.release import ESSENTIAL, decisions, policy_for, prepared, request, withheld
+from bridge.pipeline.reconsider import WITHDRAWAL, Cause, reconsider
 from bridge.referral import answer
-from bridge.referral.match import records, survivor
+from bridge.referral.match import records
 from bridge.referral.partner import Partner
 
 Resource = dict[str, Any]
@@ -61,11 +64,15 @@ MASKED = {"name": [WITHHELD], "_gender": WITHHELD}
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A delivery that may leave, with what has to be written down once it has."""
+    """A delivery that may leave, with what has to be written down once it has.
+
+    `generation` is that of the patient's consents by which it was decided.
+    """
 
     row: Outgoing
     delivery: Delivery
     disclosure: Disclosure
+    generation: int
     note: str = ""
 
 
@@ -73,7 +80,8 @@ def send(rows: Sequence[Outgoing], bridge: Bridge, connector: Callable[[str], Co
     """Send outbox rows in order; counts by state (sent, withheld, retry, refused).
 
     Decisions are recorded before anything leaves, receipts and disclosures after. A crash between the two sends again
-    under the same id. One that must wait keeps the later ones of the same patient and recipient back. A row that we
+    under the same id. What a consent has overtaken since it was decided is not handed over: it is decided again when it is
+    next looked at. One that must wait keeps the later ones of the same patient and recipient back. A row that we
     cannot render is refused by itself, a connector that breaks keeps its own partner waiting: neither stops the others.
     """
     counts: Counter[str] = Counter()
@@ -87,9 +95,17 @@ def send(rows: Sequence[Outgoing], bridge: Bridge, connector: Callable[[str], Co
                 work.settle(row.id, state, made)
                 counts[state] += 1
                 bridge.metrics.deliveries.labels(row.recipient, row.kind, state).inc()
-    for recipient, batch in ready.items():
-        counts.update(_record(batch, _handed(recipient, batch, connector), bridge))
+    for recipient, decided in ready.items():
+        batch = _current(decided, bridge)
+        if batch:
+            counts.update(_record(batch, _handed(recipient, batch, connector), bridge))
     return counts
+
+
+def _current(batch: Sequence[Ready], bridge: Bridge) -> list[Ready]:
+    """Those by whose consents nothing has changed since they were decided."""
+    now = bridge.ledger.generations({one.row.patient for one in batch})
+    return [one for one in batch if one.generation == now.get(one.row.patient, 0)]
 
 
 def _prepared(row: Outgoing, work: Work, bridge: Bridge) -> tuple[str, Ready | str]:
@@ -130,6 +146,9 @@ def prepare(row: Outgoing, work: Work, bridge: Bridge) -> Ready | str:
     if partner is None:
         return "the partner is no longer in the settings"
     row = followed(row, work)
+    generation = work.generation(row.patient)
+    if row.kind == WITHDRAWAL:
+        return _withdrawal(row, partner, generation, work, bridge)
     decided = decisions(row, "send", work, bridge)
     if why := withheld(decided):
         return why
@@ -143,6 +162,8 @@ def prepare(row: Outgoing, work: Work, bridge: Bridge) -> Ready | str:
         return f"incomplete: nothing is left of {', '.join(sorted(missing))}"
     if why := _overtaken(row, leaving, work):
         return why
+    given, effect = {ref_of(one): one for one, _ in decided}, {ref_of(one): decision for one, decision in decided}
+    left = [ref_of(one) for one in leaving]
     key, note = bridge.ids.pairwise(partner.id, "Patient", row.patient), ""
     if row.kind == "oru":
         body, kind = oru(row, leaving, partner, bridge), HL7V2
@@ -153,22 +174,32 @@ def prepare(row: Outgoing, work: Work, bridge: Bridge) -> Ready | str:
         body, kind = orjson.dumps(bundle.collection(named, base=bridge.fhir_base)), FHIR
         note = f"without what SDOH Clinical Care {partner.sdohcc} has no code for: {', '.join(lost)}" if lost else ""
     consents = tuple(sorted({one for _, decision in decided for one in decision.consents}))
-    left = tuple(ref_of(one) for one in leaving)
-    disclosure = Disclosure(row.id, bridge.clock().isoformat(), partner.id, row.patient, left, partner.purpose, consents, row.kind)
-    return Ready(row, Delivery(row.id, partner.id, row.kind, kind, body, key, row.referral), disclosure, note)
+    disclosure = Disclosure(
+        row.id, bridge.clock().isoformat(), partner.id, row.patient, tuple(left), partner.purpose, consents, row.kind,
+        tuple(int(given[ref]["meta"]["versionId"]) for ref in left),
+        tuple(ref for ref in left if effect[ref].effect == "redact"),
+        tuple(dict.fromkeys(each for ref in left for each in effect[ref].obligations)))
+    return Ready(row, Delivery(row.id, partner.id, row.kind, kind, body, key, row.referral), disclosure, generation, note)
 
 
-def followed(row: Outgoing, work: Work) -> Outgoing:
-    """The row about whoever survives: the records of its person may have been merged since it was queued."""
-    person = survivor(row.patient, work) if row.patient else ""
-    refs = tuple(f"Patient/{person}" if ref == f"Patient/{row.patient}" else ref for ref in row.refs)
-    return row if person == row.patient else replace(row, patient=person, refs=refs)
+def _withdrawal(row: Outgoing, partner: Partner, generation: int, work: Work, bridge: Bridge) -> Ready:
+    """The news that consent for what this partner holds is gone: Tasks called off and a notice, without anything it has not."""
+    tasks = [one for ref in row.refs if ref.startswith("Task/") and (one := stored(ref, work)[0]) and one["status"] == "cancelled"]
+    person = stored(f"Patient/{row.patient}", work)[0]
+    subject = _known_as(person, partner, bridge)["identifier"][:1] if person else []
+    held = [f"{ref.split('/')[0]}/{_own_id(*ref.split('/'), partner, bridge)}" for ref in row.refs]
+    now = bridge.clock().isoformat()
+    body = bundle.collection(withdrawal.resources(row.id, tasks, subject, held, now), base=bridge.fhir_base)
+    disclosure = Disclosure(row.id, now, partner.id, row.patient, row.refs, partner.purpose, (), row.kind)
+    key = bridge.ids.pairwise(partner.id, "Patient", row.patient)
+    return Ready(row, Delivery(row.id, partner.id, row.kind, FHIR, orjson.dumps(body), key, row.referral), disclosure, generation)
 
 
 def _not_plain(row: Outgoing, leaving: Sequence[Resource], partner: Partner, work: Work, bridge: Bridge) -> str:
     """What is left must be a plain permit when it is decided itself (reference/consent.md 1.2, after redaction); or why not."""
     policy = policy_for(partner, bridge)
-    asked, consents = request(partner, bridge.clock(), policy), prepared(work.consents(row.patient), policy)
+    now = bridge.clock()
+    asked, consents = request(partner, now, policy), prepared(fresh(work.consents(row.patient), partner, now), policy)
     rules = narrow(row, asked, policy, work, bridge)
     wrong = sorted({one["resourceType"] for one in leaving if not verify_release(asked, one, consents, policy, rules)})
     return f"consent: no plain permit for what is left of {', '.join(wrong)}" if wrong else ""
@@ -234,16 +265,14 @@ def _known_as(patient: Resource, partner: Partner, bridge: Bridge) -> Resource:
 def own_names(leaving: Sequence[Resource], partner: Partner, bridge: Bridge) -> tuple[list[Resource], list[str]]:
     """The resources under ids that only this partner knows, without a reference to what it does not get, in the release it
     speaks; and the codes that this release could not keep."""
-    names = {ref_of(one): f"{one['resourceType']}/{_own_id(one, partner, bridge)}" for one in leaving}
+    names = {ref_of(one): f"{one['resourceType']}/{_own_id(one['resourceType'], one['id'], partner, bridge)}" for one in leaving}
     own = [{**rewrite(_closed(one, names), names), "id": names[ref_of(one)].split("/")[1]} for one in leaving]
     made = [down(one, partner.sdohcc) for one in own]
     return [one for one, _ in made], sorted({code for _, lost in made for code in lost})
 
 
-def _own_id(resource: Resource, partner: Partner, bridge: Bridge) -> str:
-    if resource["resourceType"] in OWN:
-        return str(resource["id"])
-    return bridge.ids.pairwise(partner.id, resource["resourceType"], resource["id"])
+def _own_id(kind: str, id_: str, partner: Partner, bridge: Bridge) -> str:
+    return id_ if kind in OWN else bridge.ids.pairwise(partner.id, kind, id_)
 
 
 def _closed(value: Any, within: dict[str, str]) -> Any:
@@ -271,12 +300,15 @@ def oru(row: Outgoing, leaving: Sequence[Resource], partner: Partner, bridge: Br
 def _record(batch: Sequence[Ready], receipts: Sequence[Receipt], bridge: Bridge) -> Counter[str]:
     counts: Counter[str] = Counter()
     with bridge.ledger.work() as work:
+        current = {one.row.id for one in _current(batch, bridge)}  # no consent is taken in while a work is open
         for one, receipt in zip(batch, receipts, strict=True):
             counts[receipt.state] += 1
             bridge.metrics.deliveries.labels(one.row.recipient, one.row.kind, receipt.state).inc()
             if receipt.state == "sent":
                 work.settle(one.row.id, "sent", one.note)
                 work.disclosed(one.disclosure)
+                if one.row.id not in current:  # a consent came in while it was on its way
+                    reconsider([one.row.patient], Cause(one.row.message_id, f"{one.row.id} on its way"), work, bridge)
             elif receipt.state == "retry":
                 pause = timedelta(seconds=receipt.after * 2 ** min(one.row.attempts, 7))
                 work.settle(one.row.id, "waiting", receipt.why, bridge.clock() + pause)

@@ -16,9 +16,9 @@ from bridge.core.decision import Decision
 from bridge.core.ports import Work
 from bridge.core.rows import DecisionRow, InboxRow, Outgoing
 from bridge.pipeline.bridge import Bridge
+from bridge.pipeline.consents import fresh, prepared
+from bridge.pipeline.decide import Kept, carried, followed, policy_for, request, withheld
 from bridge.pipeline.house import narrow
-from bridge.pipeline.release import Kept, carried, policy_for, prepared, request, withheld
-from bridge.pipeline.send import followed
 
 PAGE = 200
 """Messages in memory at a time."""
@@ -96,7 +96,7 @@ def _decided(outgoing: Outgoing, offered: Kept, at: datetime, work: Work, bridge
     """The decisions on a delivery under the rules of a bridge, at that moment; nothing is recorded."""
     partner = bridge.partners[outgoing.recipient]
     policy = policy_for(partner, bridge)
-    asked, consents = request(partner, at, policy), prepared(work.consents(outgoing.patient), policy)
+    asked, consents = request(partner, at, policy), prepared(fresh(work.consents(outgoing.patient), partner, at), policy)
     rules = narrow(outgoing, asked, policy, work, bridge)
     return decide_each(asked, [resource for resource, _ in offered.values()], consents, policy, rules)
 

@@ -20,7 +20,8 @@ class Partner:
     (system, value) of the organisation. `no_consent` is what its contract says when no consent speaks (`deny`, or `permit`
     for data of normal confidentiality). `formats` are those in which a hospital wants answers. `clearances` are compartments
     it may see. `sdohcc` is the release of SDOH Clinical Care that it speaks. `flags` and `jurisdictions` are what rules of the
-    house ask about it.
+    house ask about it. `consent_max_age`: days after which our copy of a consent permits nothing for it (0: no limit). `address`
+    is for the accounting of disclosures.
     """
 
     id: str
@@ -40,6 +41,8 @@ class Partner:
     sdohcc: str = "3.0"
     flags: tuple[str, ...] = ()
     jurisdictions: tuple[str, ...] = ()
+    consent_max_age: int = 0
+    address: str = ""
 
     def covers(self, address: Mapping[str, Any]) -> bool:
         """Whether a FHIR Address lies in the partner's area.

@@ -59,7 +59,7 @@ def test_what_was_only_added_to_is_whole(ledger: SqlLedger) -> None:
         raise KeyError
     _record(ledger, 1)
     assert _found(ledger) == []
-    details = dict((name, detail) for name, _, detail in ledger.health())
+    details = {name: detail for name, _, detail in ledger.health()}
     assert details["record of decisions"].startswith("6 rows, chain whole, head 6:")
 
 

@@ -75,7 +75,7 @@ def facts(connection: Connection) -> list[tuple[str, bool, str]]:
 
 def begin(connection: Connection) -> None:
     """Start the chains over what is on file, then refuse every change of it in the database itself."""
-    for name, columns in COLUMNS.items():
+    for name in COLUMNS:
         last, digest = 0, ""
         for number, *row, _ in list(_rows(connection, name)):
             last, digest = number, link(digest, number, row)

@@ -65,11 +65,16 @@ def select_disclosures(connection: Connection, patient: str) -> list[Disclosure]
     columns = disclosures.c
     query = select(*(columns[name] for name in chain.COLUMNS["disclosures"])).order_by(columns.seq)
     rows: Any = connection.execute(query.where(columns.patient == patient) if patient else query)
-    return [
-        Disclosure(delivery, at, recipient, person, texts(resources), purpose, texts(consents), kind, tuple(load(versions)),
-                   texts(redacted), texts(obligations))
-        for delivery, at, recipient, person, resources, purpose, consents, kind, versions, redacted, obligations in rows
-    ]
+    return [disclosed(*row) for row in rows]
+
+
+def disclosed(
+    delivery: str, at: str, recipient: str, patient: str, resources: str, purpose: str, consents: str, kind: str, versions: str,
+    redacted: str, obligations: str,
+) -> Disclosure:
+    """The disclosure of these columns."""
+    return Disclosure(delivery, at, recipient, patient, texts(resources), purpose, texts(consents), kind, tuple(load(versions)),
+                      texts(redacted), texts(obligations))
 
 
 def counts(connection: Connection) -> dict[str, int]:

@@ -96,7 +96,7 @@ class Shelf:
 
     def _load(self, patients: list[str], types: tuple[str, ...]) -> None:
         if _CONSENT in types:  # the number first: consents that come in between count as the older generation
-            self._generations.update(dict(tuple(row) for row in run(self._connection, _GENERATIONS, patients)))
+            self._generations.update(generations(self._connection, patients))
         rows = self._keep(run(self._connection, _OF_TYPES, patients, list(types)))
         found: dict[tuple[str, str], list[str]] = {(patient, type_): [] for patient in patients for type_ in types}
         for row in rows:
@@ -205,6 +205,11 @@ class Shelf:
         run_many(self._connection, _FORGET_NAME, sorted(stale))
         run_many(self._connection, _NAME,
                  sorted((*name, ref) for ref, found in self._people.items() for name in found))
+
+
+def generations(connection: Connection, patients: Iterable[str]) -> dict[str, int]:
+    """How often the consents of these patients have changed, for those that have any."""
+    return dict(map(tuple, run(connection, _GENERATIONS, sorted(set(patients)))))
 
 
 def expiring(connection: Connection, limit: int, now: datetime) -> list[str]:

@@ -127,7 +127,8 @@ class SqlWork:
         return outbox.overlaid(stored, patient, self._outgoing.values(), self._settled)
 
     def disclosures(self, patient: str) -> list[Disclosure]:
-        return record.select_disclosures(self._connection, patient)
+        own = [record.disclosed(*row) for row in self._disclosures]
+        return record.select_disclosures(self._connection, patient) + [one for one in own if one.patient == patient]
 
     def settle(self, id_: str, state: str, why: str = "", due: datetime | None = None) -> None:
         change = outbox.settlement(id_, state, why, due)

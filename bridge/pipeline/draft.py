@@ -13,6 +13,7 @@ from bridge.core.issue import Issue
 from bridge.core.outcome import Rejected
 from bridge.hl7v2 import message as hl7
 from bridge.pipeline.bridge import FEED, Bridge
+from bridge.pipeline.part2 import relayed
 from bridge.pipeline.read import CHANNEL
 from bridge.pipeline.source import from_form, from_source
 from bridge.referral import finding, intake
@@ -68,6 +69,9 @@ def _fhir(document: dict[str, Any], envelope: Envelope, bridge: Bridge) -> Draft
     if kind not in ("QuestionnaireResponse", "Consent"):
         return _refuse("BRG-M405", "resourceType", "only QuestionnaireResponse and Consent are taken in as FHIR",
                        "send the others as HL7v2, or as a record", "not-supported")
+    if relayed(document, envelope, bridge):
+        return _refuse("BRG-C010", "meta.security", "a record that its recipient may not pass on (42 CFR part 2)",
+                       "the programme that made it sends it, under a consent that names the recipient", "security")
     if errors := [issue for issue in bridge.profiles.check(document) if issue.severity in ("error", "fatal")]:
         return Rejected(tuple(errors))
     if kind == "Consent" and envelope.headers.get(CHANNEL, "") not in ("", *bridge.hospitals):

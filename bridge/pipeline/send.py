@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from bridge.consent import notice
+from bridge.consent.notice import marked
 from bridge.consent.redact import redact
 from bridge.consent.release import held_back, verify_release
 from bridge.consent.release import release as cut
@@ -25,7 +27,7 @@ from bridge.fhir.reference import rewrite
 from bridge.fhir.release import down
 from bridge.hl7v2.build import write
 from bridge.observe.log import logger
-from bridge.pipeline import withdrawal
+from bridge.pipeline import part2, withdrawal
 from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.check import claim
 from bridge.pipeline.consents import fresh, prepared
@@ -155,31 +157,56 @@ def prepare(row: Outgoing, work: Work, bridge: Bridge) -> Ready | str:
     leaving = payload(decided, partner, bridge)
     if isinstance(leaving, str):
         return leaving
-    if why := _not_plain(row, leaving, partner, work, bridge):
+    if why := _stopped(row, leaving, partner, work, bridge):
         return why
-    missing = {ref.split("/")[0] for ref in row.refs if ref.startswith(ESSENTIAL)} - {one["resourceType"] for one in leaving}
-    if missing:
-        return f"incomplete: nothing is left of {', '.join(sorted(missing))}"
-    if why := _overtaken(row, leaving, work):
-        return why
-    given, effect = {ref_of(one): one for one, _ in decided}, {ref_of(one): decision for one, decision in decided}
+    effect = {ref_of(one): decision for one, decision in decided}
     left = [ref_of(one) for one in leaving]
-    key, note = bridge.ids.pairwise(partner.id, "Patient", row.patient), ""
+    protected = [ref for ref in left if part2.OBLIGATION in effect[ref].obligations]
+    under = {one.split("/")[0] for ref in protected for one in effect[ref].consents}
+    scopes = [one for one in work.consents(row.patient) if one["id"] in under]
+    note = ""
     if row.kind == "oru":
-        body, kind = oru(row, leaving, partner, bridge), HL7V2
+        body, kind = oru(row, leaving, partner, bridge, part2.texts(scopes, partner) if protected else ()), HL7V2
         if isinstance(body, Issue):
             return str(body)
     else:
-        named, lost = own_names(leaving, partner, bridge)
-        body, kind = orjson.dumps(bundle.collection(named, base=bridge.fhir_base)), FHIR
-        note = f"without what SDOH Clinical Care {partner.sdohcc} has no code for: {', '.join(lost)}" if lost else ""
+        made, note = _bundle(row, leaving, protected, scopes, partner, bridge)
+        body, kind = orjson.dumps(made), FHIR
+    key = bridge.ids.pairwise(partner.id, "Patient", row.patient)
+    return Ready(row, Delivery(row.id, partner.id, row.kind, kind, body, key, row.referral),
+                 _disclosure(row, decided, left, partner, bridge), generation, note)
+
+
+def _stopped(row: Outgoing, leaving: Sequence[Resource], partner: Partner, work: Work, bridge: Bridge) -> str:
+    """Why what is left may not leave after all; "" when it may."""
+    if why := _not_plain(row, leaving, partner, work, bridge):
+        return why
+    missing = {ref.split("/")[0] for ref in row.refs if ref.startswith(ESSENTIAL)} - {one["resourceType"] for one in leaving}
+    return f"incomplete: nothing is left of {', '.join(sorted(missing))}" if missing else _overtaken(row, leaving, work)
+
+
+def _bundle(row: Outgoing, leaving: Sequence[Resource], protected: Sequence[str], scopes: Sequence[Resource], partner: Partner,
+            bridge: Bridge) -> tuple[Resource, str]:
+    """The Bundle as this partner gets it, with what goes with its Part 2 records; and what was lost on the way."""
+    named, lost = own_names(leaving, partner, bridge)
+    if protected:
+        theirs = [_own_ref(ref, partner, bridge) for ref in protected]
+        named = part2.accompanied(named, theirs, scopes, partner, bridge.ids.uuid("part2-notice", row.id), bridge.clock().isoformat())
+    made = bundle.collection(named, base=bridge.fhir_base)
+    note = f"without what SDOH Clinical Care {partner.sdohcc} has no code for: {', '.join(lost)}" if lost else ""
+    return marked(made, notice.load().security) if protected else made, note
+
+
+def _disclosure(row: Outgoing, decided: Sequence[tuple[Resource, Decision]], left: Sequence[str], partner: Partner, bridge: Bridge) -> Disclosure:
+    """What is written down once these resources have left."""
+    by_ref = {ref_of(one): (one, decision) for one, decision in decided}
+    leaving = [by_ref[ref] for ref in left]
     consents = tuple(sorted({one for _, decision in decided for one in decision.consents}))
-    disclosure = Disclosure(
+    return Disclosure(
         row.id, bridge.clock().isoformat(), partner.id, row.patient, tuple(left), partner.purpose, consents, row.kind,
-        tuple(int(given[ref]["meta"]["versionId"]) for ref in left),
-        tuple(ref for ref in left if effect[ref].effect == "redact"),
-        tuple(dict.fromkeys(each for ref in left for each in effect[ref].obligations)))
-    return Ready(row, Delivery(row.id, partner.id, row.kind, kind, body, key, row.referral), disclosure, generation, note)
+        versions=tuple(int(one["meta"]["versionId"]) for one, _ in leaving),
+        redacted=tuple(ref_of(one) for one, decision in leaving if decision.effect == "redact"),
+        obligations=tuple(dict.fromkeys(each for _, decision in leaving for each in decision.obligations)))
 
 
 def _withdrawal(row: Outgoing, partner: Partner, generation: int, work: Work, bridge: Bridge) -> Ready:
@@ -187,7 +214,7 @@ def _withdrawal(row: Outgoing, partner: Partner, generation: int, work: Work, br
     tasks = [one for ref in row.refs if ref.startswith("Task/") and (one := stored(ref, work)[0]) and one["status"] == "cancelled"]
     person = stored(f"Patient/{row.patient}", work)[0]
     subject = _known_as(person, partner, bridge)["identifier"][:1] if person else []
-    held = [f"{ref.split('/')[0]}/{_own_id(*ref.split('/'), partner, bridge)}" for ref in row.refs]
+    held = [_own_ref(ref, partner, bridge) for ref in row.refs]
     now = bridge.clock().isoformat()
     body = bundle.collection(withdrawal.resources(row.id, tasks, subject, held, now), base=bridge.fhir_base)
     disclosure = Disclosure(row.id, now, partner.id, row.patient, row.refs, partner.purpose, (), row.kind)
@@ -265,14 +292,16 @@ def _known_as(patient: Resource, partner: Partner, bridge: Bridge) -> Resource:
 def own_names(leaving: Sequence[Resource], partner: Partner, bridge: Bridge) -> tuple[list[Resource], list[str]]:
     """The resources under ids that only this partner knows, without a reference to what it does not get, in the release it
     speaks; and the codes that this release could not keep."""
-    names = {ref_of(one): f"{one['resourceType']}/{_own_id(one['resourceType'], one['id'], partner, bridge)}" for one in leaving}
+    names = {ref_of(one): _own_ref(ref_of(one), partner, bridge) for one in leaving}
     own = [{**rewrite(_closed(one, names), names), "id": names[ref_of(one)].split("/")[1]} for one in leaving]
     made = [down(one, partner.sdohcc) for one in own]
     return [one for one, _ in made], sorted({code for _, lost in made for code in lost})
 
 
-def _own_id(kind: str, id_: str, partner: Partner, bridge: Bridge) -> str:
-    return id_ if kind in OWN else bridge.ids.pairwise(partner.id, kind, id_)
+def _own_ref(ref: str, partner: Partner, bridge: Bridge) -> str:
+    """`Type/id` under which this partner knows a resource."""
+    kind, _, id_ = ref.partition("/")
+    return ref if kind in OWN else f"{kind}/{bridge.ids.pairwise(partner.id, kind, id_)}"
 
 
 def _closed(value: Any, within: dict[str, str]) -> Any:
@@ -286,15 +315,18 @@ def _closed(value: Any, within: dict[str, str]) -> Any:
     return {key: kept for key, one in value.items() if (kept := _closed(one, within)) not in ({}, [])}
 
 
-def oru(row: Outgoing, leaving: Sequence[Resource], partner: Partner, bridge: Bridge) -> bytes | Issue:
-    """The same content as HL7v2 ORU^R01, for engines that do not read FHIR (reference/hl7v2.md a7b)."""
+def oru(row: Outgoing, leaving: Sequence[Resource], partner: Partner, bridge: Bridge, notes: Sequence[str] = ()) -> bytes | Issue:
+    """The same content as HL7v2 ORU^R01, for engines that do not read FHIR (reference/hl7v2.md a7b); `notes` follow PID."""
     by_type: dict[str, list[Resource]] = {}
     for one in leaving:
         by_type.setdefault(one["resourceType"], []).append(one)
     made = answer.oru(
         by_type["Task"][0], by_type["ServiceRequest"][0], by_type["Patient"][0], by_type.get("Procedure", []),
         by_type.get("Observation", []), bridge.ehr(partner), control_id=row.id.replace("-", "")[:20], at=bridge.clock())
-    return made if isinstance(made, Issue) else write(made)
+    if isinstance(made, Issue):
+        return made
+    after = next(place for place, segment in enumerate(made, 1) if segment[0] == "PID")
+    return write([*made[:after], *(["NTE", str(number), None, text] for number, text in enumerate(notes, 1)), *made[after:]])
 
 
 def _record(batch: Sequence[Ready], receipts: Sequence[Receipt], bridge: Bridge) -> Counter[str]:

@@ -130,7 +130,8 @@ class Disclosure:
     """One thing that left: what, to whom, when, for which purpose and under which consent (`id/version`).
 
     `versions` are those of `resources`, in their order; `redacted` are the resources that left in part, by the consent
-    decision; `obligations` what went with them.
+    decision; `obligations` what went with them. `confidentiality` is the v3-Confidentiality code that each carried ("" for
+    none).
     """
 
     delivery_id: str
@@ -144,6 +145,7 @@ class Disclosure:
     versions: tuple[int, ...] = ()
     redacted: tuple[str, ...] = ()
     obligations: tuple[str, ...] = ()
+    confidentiality: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

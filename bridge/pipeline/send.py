@@ -15,6 +15,7 @@ from bridge.consent.notice import marked
 from bridge.consent.redact import redact
 from bridge.consent.release import held_back, verify_release
 from bridge.consent.release import release as cut
+from bridge.consent.terms import CONFIDENTIALITY
 from bridge.core.decision import Decision
 from bridge.core.delivery import Delivery, Receipt
 from bridge.core.envelope import FHIR, HL7V2
@@ -174,7 +175,7 @@ def prepare(row: Outgoing, work: Work, bridge: Bridge) -> Ready | str:
         body, kind = orjson.dumps(made), FHIR
     key = bridge.ids.pairwise(partner.id, "Patient", row.patient)
     return Ready(row, Delivery(row.id, partner.id, row.kind, kind, body, key, row.referral),
-                 _disclosure(row, decided, left, partner, bridge), generation, note)
+                 _disclosure(row, decided, leaving, partner, bridge), generation, note)
 
 
 def _stopped(row: Outgoing, leaving: Sequence[Resource], partner: Partner, work: Work, bridge: Bridge) -> str:
@@ -197,16 +198,26 @@ def _bundle(row: Outgoing, leaving: Sequence[Resource], protected: Sequence[str]
     return marked(made, notice.load().security) if protected else made, note
 
 
-def _disclosure(row: Outgoing, decided: Sequence[tuple[Resource, Decision]], left: Sequence[str], partner: Partner, bridge: Bridge) -> Disclosure:
+def _disclosure(row: Outgoing, decided: Sequence[tuple[Resource, Decision]], leaving: Sequence[Resource], partner: Partner,
+                bridge: Bridge) -> Disclosure:
     """What is written down once these resources have left."""
     by_ref = {ref_of(one): (one, decision) for one, decision in decided}
-    leaving = [by_ref[ref] for ref in left]
+    left = [by_ref[ref_of(one)] for one in leaving]
     consents = tuple(sorted({one for _, decision in decided for one in decision.consents}))
     return Disclosure(
-        row.id, bridge.clock().isoformat(), partner.id, row.patient, tuple(left), partner.purpose, consents, row.kind,
-        versions=tuple(int(one["meta"]["versionId"]) for one, _ in leaving),
-        redacted=tuple(ref_of(one) for one, decision in leaving if decision.effect == "redact"),
-        obligations=tuple(dict.fromkeys(each for _, decision in leaving for each in decision.obligations)))
+        row.id, bridge.clock().isoformat(), partner.id, row.patient, tuple(map(ref_of, leaving)), partner.purpose,
+        consents, row.kind,
+        versions=tuple(int(one["meta"]["versionId"]) for one, _ in left),
+        redacted=tuple(ref_of(one) for one, decision in left if decision.effect == "redact"),
+        obligations=tuple(dict.fromkeys(each for _, decision in left for each in decision.obligations)),
+        confidentiality=tuple(
+            _confidentiality(one, part2.OBLIGATION in decision.obligations) for one, (_, decision) in zip(leaving, left, strict=True)))
+
+
+def _confidentiality(resource: Resource, restricted: bool) -> str:
+    """The level that a copy says it has; one that goes with a notice is restricted at least."""
+    said = [one["code"] for one in resource.get("meta", {}).get("security", ()) if one.get("system") == CONFIDENTIALITY and "code" in one]
+    return said[0] if said else "R" if restricted else ""
 
 
 def _withdrawal(row: Outgoing, partner: Partner, generation: int, work: Work, bridge: Bridge) -> Ready:

@@ -14,7 +14,7 @@ from bridge.core.rows import Disclosure
 from tests.services.ledgers import decision, ledger, ledger_url, shared_url  # noqa: F401 (fixtures)
 
 LEFT = Disclosure("d", "2025-03-09T06:30:00+00:00", "cbo-a", "p1", ("Task/1",), "TREAT", ("c1/2",), "referral", (3,), ("Task/1",),
-                  ("part2-notice",))
+                  ("part2-notice",), ("R",))
 
 
 def _record(ledger: SqlLedger, count: int = 5) -> None:

@@ -288,7 +288,7 @@ def test_a_ledger_without_the_origin_of_its_elements_is_brought_up(shared: tuple
 def first_schema(connection: Connection) -> None:
     """Take a ledger back to the first schema, with its rows."""
     postgres = connection.dialect.name == "postgresql"
-    for table, columns in (("decisions", ("digest",)), ("disclosures", ("digest", "versions", "redacted", "obligations"))):
+    for table, columns in (("decisions", ("digest",)), ("disclosures", ("digest", "versions", "redacted", "obligations", "confidentiality"))):
         for name in ("no_change", "no_truncate") if postgres else ("no_update", "no_delete"):
             connection.exec_driver_sql(f"DROP TRIGGER {table}_{name}{f' ON {table}' if postgres else ''}")
         if postgres:

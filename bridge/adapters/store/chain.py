@@ -18,7 +18,7 @@ from bridge.adapters.store.sql import insert, run, run_many
 COLUMNS = {
     "decisions": ("message_id", "stage", "at", "recipient", "patient", "purpose", "entries"),
     "disclosures": ("delivery_id", "at", "recipient", "patient", "resources", "purpose", "consents", "kind", "versions",
-                    "redacted", "obligations"),
+                    "redacted", "obligations", "confidentiality"),
 }
 """What a digest covers, in this order for ever, besides the row's number and the digest before."""
 

@@ -37,7 +37,7 @@ def _told(connection: Connection) -> None:
 def _chained(connection: Connection) -> None:
     for table, column in (("decisions", "digest"), ("disclosures", "digest")):
         connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
-    for column in ("versions", "redacted", "obligations"):
+    for column in ("versions", "redacted", "obligations", "confidentiality"):
         connection.exec_driver_sql(f"ALTER TABLE disclosures ADD COLUMN {column} TEXT NOT NULL DEFAULT '[]'")
     META.create_all(connection, tables=[heads, generations])
     chain.begin(connection)

@@ -28,7 +28,7 @@ def disclosure(row: Disclosure) -> tuple[Any, ...]:
     """The columns of a disclosure."""
     return (
         row.delivery_id, row.at, row.recipient, row.patient, dump(row.resources), row.purpose, dump(row.consents),
-        row.kind, dump(row.versions), dump(row.redacted), dump(row.obligations),
+        row.kind, dump(row.versions), dump(row.redacted), dump(row.obligations), dump(row.confidentiality),
     )
 
 
@@ -70,11 +70,11 @@ def select_disclosures(connection: Connection, patient: str) -> list[Disclosure]
 
 def disclosed(
     delivery: str, at: str, recipient: str, patient: str, resources: str, purpose: str, consents: str, kind: str, versions: str,
-    redacted: str, obligations: str,
+    redacted: str, obligations: str, confidentiality: str,
 ) -> Disclosure:
     """The disclosure of these columns."""
     return Disclosure(delivery, at, recipient, patient, texts(resources), purpose, texts(consents), kind, tuple(load(versions)),
-                      texts(redacted), texts(obligations))
+                      texts(redacted), texts(obligations), texts(confidentiality))
 
 
 def counts(connection: Connection) -> dict[str, int]:

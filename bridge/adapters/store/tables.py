@@ -127,7 +127,8 @@ disclosures = _table(
     "disclosures",
     _sequence(), _text("delivery_id"), _text("at"), _text("recipient"), _text("patient"), _text("resources"),
     _text("purpose"), _text("consents"), _text("kind"),
-    _text("versions", "[]"), _text("redacted", "[]"), _text("obligations", "[]"), _text("digest", ""),
+    _text("versions", "[]"), _text("redacted", "[]"), _text("obligations", "[]"), _text("confidentiality", "[]"),
+    _text("digest", ""),
     Index("disclosures_patient", "patient"),
 )
 chain = _table("chain", _text("name", primary_key=True), _number("number"), _text("digest"), keyed=True)

@@ -124,7 +124,8 @@ def test_a_notice_stands_in_an_oru_too(town: Town) -> None:
 
 
 def labelled(*codes: str) -> bytes:
-    return json.dumps({**json.loads(screening()), "meta": {"security": [{"system": ACT, "code": code} for code in codes]}}).encode()
+    security = {"meta": {"security": [{"system": ACT, "code": code} for code in codes]}} if codes else {}
+    return json.dumps({**json.loads(screening()), **security}).encode()
 
 
 def test_a_relay_by_a_community_organisation_is_refused(town: Town) -> None:

@@ -1,7 +1,7 @@
 """Append-only rows: each carries a digest over itself and the one before, so that none can be changed, moved or taken out.
 
 The digest is SHA-256 without a key: it shows what somebody did who can write to the database but did not make every later
-row anew. Whoever keeps the head of a chain elsewhere (`doctor` and the service's log name it) can tell that too.
+row anew. Whoever keeps the head of a chain elsewhere (`doctor` names it) can tell that too.
 """
 
 from __future__ import annotations

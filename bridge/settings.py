@@ -91,7 +91,7 @@ class PartnerRow(Section):
     jurisdictions: tuple[str, ...] = ()
     formats: tuple[Literal["fhir", "hl7v2"], ...] = ("fhir",)
     sdohcc: Literal["2.2", "2.3", "3.0"] = "3.0"
-    consent_max_age_days: int = Field(default=0, ge=0)
+    consent_max_age_days: int = Field(default=0, ge=0, le=36_500)
     address: str = ""
     connector: str = "folder"
     options: dict[str, Any] = Field(default_factory=dict)

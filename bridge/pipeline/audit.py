@@ -46,7 +46,7 @@ def decided(rows: Iterable[DecisionRow], bridge: Bridge) -> Iterator[Resource]:
             event["subtype"] = [{"system": f"{BALP}/CodeSystem/AuthZsubType", "code": "AuthZ-Consent"}]
             entities += _consents(row.consents)
         else:
-            entities.append(_data(what))
+            entities.append(_resource(what))
         yield {
             **event, "type": {"system": DCM, "code": "110113", "display": "Security Alert"}, "action": "E",
             "outcome": "0" if row.effect != "deny" else "8" if "evaluation-failed" in row.rules else "4", "outcomeDesc": "; ".join(said),
@@ -79,7 +79,7 @@ def disclosed(rows: Iterable[Disclosure], bridge: Bridge) -> Iterator[Resource]:
                 _agent(SCT, "159541003", {"display": bridge.hospital.name}), *authorizer,
             ],
             "source": _source(bridge, "4"),
-            "entity": [*_patient(row.patient), *(_data(ref, level) for ref, level in _versions(row)), *_consents(row.consents)],
+            "entity": [*_patient(row.patient), *(_resource(ref, level) for ref, level in _versions(row)), *_consents(row.consents)],
         }
 
 
@@ -153,7 +153,7 @@ def _patient(patient: str) -> list[Resource]:
     return [person] if patient else []
 
 
-def _data(what: str, level: str = "") -> Resource:
+def _resource(what: str, level: str = "") -> Resource:
     labels = {"securityLabel": [{"system": CONFIDENTIALITY, "code": level}]} if level else {}
     return {"what": {"reference": what}, "type": {"system": ENTITY, "code": "2"}, "role": {"system": ROLE, "code": "4"}, **labels}
 

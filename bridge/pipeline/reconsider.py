@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from bridge.core.decision import Decision
+from bridge.core.errors import Transient
 from bridge.core.ids import shard
 from bridge.core.ports import Work
 from bridge.core.rows import Disclosure, Outgoing
+from bridge.observe.log import logger
 from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.consents import next_change
 from bridge.pipeline.decide import decisions, followed, withheld
+from bridge.pipeline.fault import fault_issue
 from bridge.pipeline.outgoing import FORMATS, outputs, parties, ref_of
 from bridge.referral import open as opening
 from bridge.referral.match import records, survivor
@@ -24,6 +28,8 @@ from bridge.referral.state import BEFORE_WORK
 from bridge.referral.terms import PARTNER
 
 Resource = dict[str, Any]
+AGAIN = timedelta(hours=1)
+"""When a person about whom we failed is looked at once more; the decision at the send does not wait for it."""
 STAGE = "consent"
 WITHDRAWAL = "withdrawal"
 """Kind of a delivery that says which of the things a recipient holds it may not use any more."""
@@ -43,7 +49,10 @@ class Cause:
 def reconsider(people: Iterable[str], cause: Cause, work: Work, bridge: Bridge) -> None:
     """Withhold or release every delivery about these people that has not left, withdraw what recipients hold and may not
     have now, and note when time alone will change the answer."""
-    for person in dict.fromkeys(survivor(one, work) for one in people):
+    named = {one: survivor(one, work) for one in people}
+    for retired in named.keys() - set(named.values()):
+        work.expect(retired, None)
+    for person in dict.fromkeys(named.values()):
         for row in _queued(person, work):
             if row.state in ("waiting", "withheld") and row.recipient in bridge.partners:
                 _again(row, work, bridge)
@@ -151,5 +160,12 @@ def sweep(bridge: Bridge, limit: int = 100) -> int:
     due = bridge.ledger.expiring(limit, now)
     for person in due:
         with bridge.ledger.work(alone=True) as work:
-            reconsider([person], Cause("", f"sweep {person} {now.isoformat()}"), work, bridge)
+            try:
+                with work.savepoint():
+                    reconsider([person], Cause("", f"sweep {person} {now.isoformat()}"), work, bridge)
+            except Transient:
+                raise
+            except Exception as error:  # noqa: BLE001 - one person must not keep the others from being looked at
+                logger().error("sweep_failed", error=fault_issue(error).text)
+                work.expect(person, now + AGAIN)
     return len(due)

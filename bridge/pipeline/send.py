@@ -90,6 +90,7 @@ def send(rows: Sequence[Outgoing], bridge: Bridge, connector: Callable[[str], Co
     counts: Counter[str] = Counter()
     ready: dict[str, list[Ready]] = {}
     with bridge.ledger.work() as work:
+        work.preload((), {row.patient for row in rows if row.patient})
         for row in rows:
             state, made = _prepared(row, work, bridge)
             if isinstance(made, Ready):

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from bridge.core.envelope import FHIR
 from bridge.fhir.profile import Profiles
 from bridge.pipeline.reconsider import sweep
@@ -196,6 +198,43 @@ def test_expiry_is_found_by_the_sweep(town: Town) -> None:
     assert sweep(town.bridge) == 0
     town.send()
     assert states(town) == [("referral", "sent"), ("withdrawal", "sent")]
+
+
+def test_a_merged_record_is_swept_once(town: Town) -> None:
+    """The moment set for a record that another has replaced is gone with it: the sweep comes to an end."""
+    ends = {"provision": {**json.loads(consent("GH1001", AGENCY))["provision"], "period": {"end": "2026-11-25"}}}
+    town.take(adt(), adt("A08", mrn="GH9", control="C-9", visit="V9"))
+    town.take(consent("GH1001", AGENCY, **ends), kind=FHIR)
+    town.take(a40())
+    town.later(days=10)
+    assert sweep(town.bridge) == 1
+    assert sweep(town.bridge) == 0
+
+
+def test_a_fault_about_one_person_leaves_the_others_swept(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who cannot be looked at is tried again an hour later; everybody else is looked at now."""
+    from bridge.pipeline import reconsider
+
+    for mrn in ("GH1001", "GH2"):
+        town.take(adt(mrn=mrn, control=mrn, visit=mrn))
+        ends = {"provision": {**json.loads(consent(mrn, AGENCY))["provision"], "period": {"end": "2026-11-25"}}}
+        town.take(consent(mrn, AGENCY, name=mrn, **ends), kind=FHIR)
+    town.later(days=10)
+    broken, true = town.outbox()[0].patient, reconsider.next_change
+
+    def stumble(consents: Any, *rest: Any) -> Any:
+        if consents[0]["patient"]["reference"].endswith(broken):
+            raise KeyError("ADLER")
+        return true(consents, *rest)
+
+    monkeypatch.setattr(reconsider, "next_change", stumble)
+    assert sweep(town.bridge) == 2
+    assert {row.patient == broken: row.state for row in town.outbox()} == {True: "waiting", False: "withheld"}
+    assert sweep(town.bridge) == 0
+    monkeypatch.undo()
+    town.later(hours=1)
+    assert sweep(town.bridge) == 1
+    assert {row.state for row in town.outbox()} == {"withheld"}
 
 
 def test_expiry_is_found_at_the_send_too(town: Town) -> None:

@@ -76,7 +76,7 @@ def _again(row: Outgoing, work: Work, bridge: Bridge) -> None:
             work.settle(row.id, "withheld" if over else "waiting", "permitted again before it left" if over else "")
         return
     why = withheld(decisions(row, STAGE, work, bridge))
-    if bool(why) != (row.state == "withheld"):
+    if why != row.why if why else row.state == "withheld":
         work.settle(row.id, "withheld" if why else "waiting", why)
 
 

@@ -33,7 +33,9 @@ def run_case(case: Mapping[str, Any], rulings: Rulings | None = None) -> dict[st
 
 
 def _decide(case: Mapping[str, Any], rulings: Rulings | None) -> Decision:
-    policy = Policy.parse(case.get("policy"))
+    policy, consents = Policy.parse(case.get("policy")), case.get("consents", [])
+    if not isinstance(consents, list):
+        raise TypeError("consents are no list")
     request = Request.parse(case["request"], policy)
     narrow = rulings(request, policy) if rulings else None
-    return decide(request, case["resource"], case.get("consents") or (), policy, narrow)
+    return decide(request, case["resource"], consents, policy, narrow)

@@ -160,7 +160,7 @@ class Scene:
     def _judge(self, unit: Unit, patient: frozenset[Key], standing: Standing) -> Verdict:
         """One unit; a contained resource that is about someone else is asked for under that person (R2, L3)."""
         if unit.path.startswith("contained["):
-            theirs = self.people.resolve(unit.subject.resource, self.home)
+            theirs = self.people.resolve(_without_id(unit.subject.resource), self.home)
             if theirs and theirs.isdisjoint(patient):
                 standing = self.consents.standing(self.request, theirs)
         return judge(unit, self.request, standing, self.policy, self.consents.labeller.terms)
@@ -170,11 +170,16 @@ class Scene:
         patient."""
         paths, rules = [], ["X1"]
         for place, inner in enumerate(resource["contained"]):
-            decision = self._resource(inner)
+            decision = self._resource(_without_id(inner))
             if decision.effect != "permit":
                 paths.append(f"contained[{place}]")
                 rules += decision.rules
         return Decision("redact" if paths else "permit", tuple(dict.fromkeys(rules)), tuple(paths))
+
+
+def _without_id(contained: Mapping[str, Any]) -> dict[str, Any]:
+    """A contained resource; its id means nothing outside its container (R4 references, 2.3.0.2)."""
+    return {name: value for name, value in contained.items() if name != "id"}
 
 
 def scene(request: Request, consents: Consents, policy: Policy, narrow: Narrow | None = None) -> Scene:

@@ -112,9 +112,9 @@ def _party(value: Mapping[str, Any] | str, policy: Policy, at: int | None) -> Pa
 def _named(value: Mapping[str, Any] | str, policy: Policy) -> Named:
     """A party or membership: a reference text, or an object with `reference` and `identifier` (one or a list)."""
     if isinstance(value, str):
-        return named(value, policy.fhir_base)
+        return named({"reference": value}, policy.fhir_base)
     inner = value.get("entity") or value.get("reference") or ""
-    reference = named(inner, policy.fhir_base)
+    reference = named({"reference": inner} if isinstance(inner, str) else inner, policy.fhir_base)
     keys, bare = identifiers(value.get("identifier"))
     return Named(reference.keys | keys, reference.bare | bare)
 

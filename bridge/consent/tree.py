@@ -13,7 +13,7 @@ from bridge.consent import criteria, moment
 from bridge.consent.criteria import NOTHING, UNREADABLE, Criteria
 from bridge.consent.labels import Labeller
 from bridge.consent.moment import Span
-from bridge.consent.reference import Named, contained_of, named
+from bridge.consent.reference import Named, named
 from bridge.consent.request import Policy
 from bridge.consent.terms import ACT_CODE, ACT_REASON, ANY_PURPOSE, CONSENT_ACTION, CONSENT_CATEGORY, Terms
 
@@ -82,7 +82,7 @@ class Reader:
 
     policy: Policy
     labeller: Labeller
-    contained: Mapping[str, Any]
+    consent: Mapping[str, Any]
     count: int = 0
     terms: Terms = field(init=False)
 
@@ -105,7 +105,7 @@ class Reader:
         self.count += 1
         if depth > DEEPEST or self.count > MOST:
             raise TooLargeError("too many or too deeply nested provisions")
-        own = criteria.read(provision, self.policy.zone, self.policy.fhir_base, self.contained, self.labeller)
+        own = criteria.read(provision, self.policy.zone, self.policy.fhir_base, self.consent, self.labeller)
         data = own.over(inherited)  # N3
         actors, purposes, actions = self._actors(provision), self._purposes(provision), self._actions(provision)
         purpose = purpose or (purposes is not None and bool(purposes.codes - {ANY_PURPOSE}))
@@ -143,7 +143,7 @@ class Reader:
             custodian = not roles.isdisjoint(self.terms.facts["custodian_roles"])
             if not custodian and not roles.isdisjoint(self.terms.facts["consenter_roles"]):
                 continue
-            actors.append(Actor(named(actor.get("reference") or {}, self.policy.fhir_base, self.contained), custodian))
+            actors.append(Actor(named(actor.get("reference") or {}, self.policy.fhir_base, self.consent), custodian))
         return tuple(actors) or None
 
     def _purposes(self, provision: Mapping[str, Any]) -> Listed | None:
@@ -190,7 +190,7 @@ def read(consent: Mapping[str, Any], policy: Policy, labeller: Labeller) -> Tree
         return Tree(None)  # B2
     provision = provision or {}
     kind = _kind(provision, CONTEXT)
-    reader = Reader(policy, labeller, contained_of(consent))
+    reader = Reader(policy, labeller, consent)
     if base and kind and kind != base:  # B1: a typed root that differs from its base is the exception to it
         root = reader.rule({"type": base, "provision": [*more, provision]}, base, NOTHING, depth=0, root=True, base=("B1",))
         exception = root.kids[-1]

@@ -28,7 +28,7 @@ _PROVISION: dict[str, Any] = {
 }
 _RULES = [_PROVISION]
 _PROVISION["provision"] = _RULES
-_CONSENT = {
+_CONSENT: dict[str, Any] = {
     "identifier": [_IDENTIFIER],
     "status": str,
     "scope": _CONCEPT,
@@ -51,7 +51,7 @@ def check(consent: Mapping[str, Any]) -> None:
     waiting: list[tuple[Any, Any]] = [(consent, _CONSENT)]
     while waiting:
         value, shape = waiting.pop()
-        kind = shape if isinstance(shape, type) else type(shape)
+        kind: Any = shape if isinstance(shape, type) else type(shape)
         empty = value in ("", [], {}) and shape is not _PROVISION and shape is not _RULES
         if empty or not isinstance(value, kind):
             raise ValueError("an element of the Consent is not of its R4 shape")

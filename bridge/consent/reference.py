@@ -92,6 +92,6 @@ def union(references: Iterable[Named]) -> Named:
     return Named(frozenset().union(*(each.keys for each in listed)), frozenset().union(*(each.bare for each in listed)))
 
 
-def contained_of(resource: Mapping[str, Any]) -> dict[str, Any]:
+def contained_of(resource: Mapping[str, Any]) -> dict[str | None, Any]:
     """Contained resources by id."""
-    return {inner.get("id", ""): inner for inner in resource.get("contained") or ()}
+    return {inner.get("id"): inner for inner in resource.get("contained") or ()}

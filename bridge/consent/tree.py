@@ -216,7 +216,7 @@ def _policy_rule(consent: Mapping[str, Any], terms: Terms) -> tuple[str, bool]:
     known = terms.facts["base_policies"]
     found = set[str]()
     for coding in (consent.get("policyRule") or {}).get("coding") or ():
-        meaning = known.get(coding.get("code"), "")
+        meaning = known.get(coding.get("code"))
         system = terms.system(coding.get("system") or "")
         if meaning and (system == ACT_CODE or (not system and meaning != PERMIT)):
             found.add(meaning)

@@ -74,7 +74,7 @@ def _is_text(node: ast.AST) -> bool:
 def _wrongs(node: ast.stmt | ast.expr) -> Iterator[ast.stmt | ast.expr]:
     if isinstance(node, (ast.Expr, ast.Raise, ast.AugAssign, ast.Continue)):
         yield ast.Pass()
-    elif isinstance(node, ast.Return) and node.value is not None and not _is_none(node.value):
+    elif isinstance(node, ast.Return) and node.value is not None and not _is_no(node.value):
         yield ast.Return(ast.Constant(None))
     elif isinstance(node, (ast.If, ast.While, ast.IfExp)):
         if not isinstance(node.test, (ast.Compare, ast.BoolOp, ast.UnaryOp)):
@@ -117,8 +117,9 @@ def _constants(node: ast.Constant) -> Iterator[ast.expr]:
         yield ast.Constant(f"{value}?")
 
 
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _is_no(node: ast.expr) -> bool:
+    """None, or what no caller here tells from it."""
+    return isinstance(node, ast.Constant) and node.value in (None, False)
 
 
 def _put(target: ast.AST, wrong: ast.AST) -> None:

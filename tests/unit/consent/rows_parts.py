@@ -23,7 +23,7 @@ from tests.unit.consent.build import (
     referral,
     row,
 )
-from tests.unit.consent.rows_data import GRAV, LV, NOT, OB, OBS, RXN, about, ref
+from tests.unit.consent.rows_data import DP, GRAV, LV, NDP, NOT, OB, OBS, RXN, about, ref
 
 OWN = "https://bridge.example.org/fhir"
 P2 = {"reference": "Patient/p2"}
@@ -134,11 +134,21 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
     row("R2 part 2 in one entry", "permit" + OB, consents=[consent(permit(securityLabel=labels("N", "SUD")))], resource=bundle(referral(), labelled("R", "SUD", "42CFRPart2"))),
     row("R2 part 2 dropped, no obligation", "redact entry[1]", consents=[ANYONE], resource=bundle(referral(), labelled("R", "SUD", "42CFRPart2"))),
     row("R2 class", "redact entry[0]", consents=[consent(permit(**{"class": classes("ServiceRequest")}))], resource=bundle(pat(), referral())),
+    row("R2 each entry by its own time", "redact entry[1]", consents=[DP], resource=bundle(OBS("8302-2", effectiveDateTime="2025"), OBS("8302-2", effectiveDateTime="2026"))),
+    row("R2 each entry by its own time, deny", "redact entry[0]", consents=[NDP], resource=bundle(OBS("8302-2", effectiveDateTime="2025"), OBS("8302-2", effectiveDateTime="2026"))),
+    row("R2 each entry by its own code", "redact entry[1]", consents=[consent(permit(code=[concept(ICD, "Z59")]))], resource=bundle(condition("Z59.41"), condition("E11.9"))),
+    row("R2 each entry by its own name", "redact entry[1]", consents=[about("instance", "ServiceRequest/sr1")], resource=bundle(referral(), referral(id="sr2"))),
+    row("R2 each entry by its own tags", "redact entry[1]", consents=[consent(permit(deny(securityLabel=[{"system": "urn:local", "code": "x"}])))], resource=bundle(referral(), referral(meta={"security": [{"system": "urn:local", "code": "x"}]}))),
+    row("R2 a foreign entry and its own consent", "permit", consents=[consent(permit(), patient={"reference": "https://x.example/fhir/Patient/p1"})], resource=bundle({"fullUrl": "https://x.example/fhir/ServiceRequest/sr1", "resource": referral()})),
+    row("R2 a foreign patient in the Bundle", "permit", consents=[consent(permit(), patient={"identifier": {"system": "urn:m", "value": "1"}})], resource=bundle({"fullUrl": "https://x.example/fhir/Patient/p1", "resource": pat(identifier=[{"system": "urn:m", "value": "1"}])}, {"fullUrl": "https://x.example/fhir/ServiceRequest/sr1", "resource": referral()})),
+    row("R2 address and id name two people", "redact entry[0]", consents=[ANYONE], resource=bundle({"fullUrl": f"{OWN}/Patient/p2", "resource": pat()}, referral())),
     # X
     *[row(f"X1 {t}", "permit", resource={"resourceType": t, "id": "x"}) for t in ("Organization", "Location", "HealthcareService", "Practitioner", "PractitionerRole", "Endpoint", "CodeSystem", "ValueSet", "ConceptMap")],
     row("X1 not for a patient's record inside", "redact contained[0]", resource={"resourceType": "Organization", "id": "x", "contained": [inner("E11.9")]}),
     row("X1 whatever a consent says", "permit", consents=[consent(deny())], resource={"resourceType": "Location", "id": "x"}),
     row("X2 no subject", "deny", consents=[ANYONE], resource=referral(subject=None)),
+    row("X2 a group by identifier", "deny", consents=[consent(permit(), patient={"identifier": {"system": "urn:m", "value": "1"}})], resource=referral(subject={"type": "Group", "identifier": {"system": "urn:m", "value": "1"}})),
+    row("X2 a person by identifier", "permit", consents=[consent(permit(), patient={"identifier": {"system": "urn:m", "value": "1"}})], resource=referral(subject={"type": "Patient", "identifier": {"system": "urn:m", "value": "1"}})),
     row("X2 open contract", "deny", policy=OPEN, resource=referral(subject={"display": "x"})),
     row("X2 a group", "deny", consents=[ANYONE], policy=OPEN, resource=referral(subject=ref("Group/g"))),
     row("X2 task for nobody", "deny", policy=OPEN, resource=task(**{"for": None})),

@@ -42,9 +42,9 @@ ELEMENTS: list[tuple[str, Any]] = [
     *product(("performer", "organization"), (None, "", "Organization/food-bank", [], {}, {"reference": "Organization/food-bank"}, ["Organization/food-bank"], [None])),
     *product(("verification",), (None, "", "no", [], {}, {"verified": False}, ["no"], [{"verified": "false"}])),
     *product(("dateTime",), (None, "", 5, "last week", "2026-13-01", ["2026"])),
-    *product(("identifier",), ("C-1", 5, [None], ["C-1"], [{"system": "urn:c", "value": 1}])),
+    *product(("identifier",), ({"system": "urn:c", "value": "1"}, "C-1", 5, [None], ["C-1"], [{"system": "urn:c", "value": 1}])),
     *product(("status",), (None, True, ["active"], {"value": "active"})),
-    *product(("patient",), ("Patient/p1", [P1], {"reference": 1}, {"reference": ["Patient/p1"]})),
+    *product(("patient",), ({**P1, "identifier": [{"system": "urn:m", "value": "1"}]}, "Patient/p1", [P1], {"reference": 1}, {"reference": ["Patient/p1"]})),
     *product(("resourceType",), ("Contract", "", None)),
 ]
 OTHERS: dict[str, Any] = {

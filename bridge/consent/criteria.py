@@ -134,7 +134,7 @@ def _labels(codings: Iterable[Mapping[str, Any]], labeller: Labeller) -> LabelRu
 def _codes(codings: Iterable[Mapping[str, Any]], terms: Terms) -> CodeRule:
     codes, unreadable = set[Code](), False
     for coding in codings:
-        system, code = terms.system(coding.get("system") or ""), coding.get("code") or ""
+        system, code = terms.system(coding.get("system") or ""), coding.get("code")
         unreadable = unreadable or not code
         if code:
             codes.add((system, bare_code(system, code)))

@@ -193,4 +193,4 @@ def _order(one: Paper, other: Paper) -> str:
     if one.stamp[1] < other.stamp[0]:
         return "newer"
     tie = other.stamp[1] >= one.stamp[0]
-    return "newer" if tie and one.active and not other.active else ""
+    return "newer" if tie and not other.active else ""

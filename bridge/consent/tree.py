@@ -55,16 +55,16 @@ class Rule:
     """
 
     kind: str
-    span: Span | None = None
-    actors: tuple[Actor, ...] | None = None
-    purposes: Listed | None = None
-    actions: Listed | None = None
-    data: Criteria = NOTHING
-    names_purpose: bool = False
-    root: bool = False
-    blanket: bool = False
-    kids: tuple[Rule, ...] = ()
-    why: tuple[str, ...] = ()
+    span: Span | None
+    actors: tuple[Actor, ...] | None
+    purposes: Listed | None
+    actions: Listed | None
+    data: Criteria
+    names_purpose: bool
+    root: bool
+    blanket: bool
+    kids: tuple[Rule, ...]
+    why: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class Reader:
     def _listed(self, codings: Sequence[Mapping[str, Any]], system: str) -> Listed | None:
         if not codings:
             return None
-        named_ = [(self.terms.system(coding.get("system") or ""), coding.get("code") or "") for coding in codings]
+        named_ = [(self.terms.system(coding.get("system") or ""), coding.get("code")) for coding in codings]
         return Listed(
             codes=frozenset(code for name, code in named_ if name == system and code),
             loose=frozenset(code for name, code in named_ if name in (system, "") and code),
@@ -202,7 +202,7 @@ def read(consent: Mapping[str, Any], policy: Policy, labeller: Labeller) -> Tree
         # emergency-only base
         # keeps its exception unless the root is an explicit, narrower deny.
         untyped = not kind
-        root = reader.rule(provision, kind or base, NOTHING, depth=1, root=True, base=("B1",) if base and untyped else ())
+        root = reader.rule(provision, kind or base, NOTHING, depth=1, root=True, base=("B1",) if untyped else ())
         if more and (untyped or root.blanket):
             reader.count = 0
             root = reader.rule(provision, kind or base, NOTHING, depth=1, root=True, base=("B1",), more=more)

@@ -119,7 +119,7 @@ def _constants(node: ast.Constant) -> Iterator[ast.expr]:
 
 def _is_no(node: ast.expr) -> bool:
     """None, or what no caller here tells from it."""
-    return isinstance(node, ast.Constant) and node.value in (None, False)
+    return ast.unparse(node) in ("None", "False", "''", "()", "frozenset()")
 
 
 def _put(target: ast.AST, wrong: ast.AST) -> None:

@@ -72,8 +72,8 @@ class Tree:
     """The rules of one Consent; `root` None when it says nothing computable (B2). `contradicts`: B3."""
 
     root: Rule | None
-    contradicts: bool = False
-    has_permit: bool = False
+    contradicts: bool
+    has_permit: bool
 
 
 @dataclass(slots=True)
@@ -187,7 +187,7 @@ def read(consent: Mapping[str, Any], policy: Policy, labeller: Labeller) -> Tree
     provision = consent.get("provision")
     more = [EMERGENCY] if emergency else []
     if not provision and not base:
-        return Tree(None)  # B2
+        return Tree(None, False, False)  # B2
     provision = provision or {}
     kind = _kind(provision, CONTEXT)
     reader = Reader(policy, labeller, consent)

@@ -130,7 +130,7 @@ def _permit(rule: Rule, unit: Unit, request: Request, terms: Terms, consent: Spe
         if floor:
             return NA, (*floors, floor)
         return PERMIT, (*rule.why, *(("F2",) if PART2 in unit.labels.sensitivities else ()))
-    if rule.root and not rule.data.empty:  # this exchange is addressed, and this data left out
+    if rule.root:  # this exchange is addressed, and this data left out
         return WEAK, rule.why
     return NA, floors
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -36,9 +37,12 @@ class Mutant:
 
 def mutants(source: str) -> Iterator[Mutant]:
     """Every mutant of a module."""
+    times = Counter[str]()
     for place, (scope, node) in enumerate(_nodes(ast.parse(source))):
         for wrong in _wrongs(node):
-            yield Mutant(f"{scope}: {_text(node)} -> {_text(wrong)}", node.lineno, source, place, wrong)
+            name = f"{scope}: {_text(node)} -> {_text(wrong)}"
+            times[name] += 1
+            yield Mutant(name if times[name] == 1 else f"{name} #{times[name]}", node.lineno, source, place, wrong)
 
 
 def _nodes(tree: ast.Module) -> list[tuple[str, ast.stmt | ast.expr]]:

@@ -204,6 +204,7 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
     row("M8 timing by its bounds", "permit", consents=[DP], resource=referral(occurrenceTiming={"repeat": {"boundsPeriod": Y25}})),
     row("M8 timing by its events", "deny", consents=[DP], resource=referral(occurrenceTiming={"event": ["2025-05-05", "2026-05-05"]})),
     row("M8 timing by its events, deny", "deny", consents=[NDP], resource=referral(occurrenceTiming={"event": ["2025-05-05", "2026-05-05"]})),
+    row("M8 timing by an event outside", "permit", consents=[NDP], resource=referral(occurrenceTiming={"event": ["2026-05-05"]})),
     row("M8 a deny asks every date", "deny", consents=[NDP], resource=condition("E11.9", onsetDateTime="2020", recordedDate="2025-05-05")),
     row("M8 onset and abatement are one stretch", "deny", consents=[NDP], resource=condition("E11.9", onsetDateTime="2020", abatementDateTime="2026-05-05")),
     row("M8 an age is no date", "deny", consents=[DP], resource=condition("E11.9", onsetAge={"value": 5})),

@@ -35,7 +35,7 @@ LISTS = {  # what the filter reads of a provision, as R4 has it
     "data": [{"meaning": "instance", "reference": {"reference": "ServiceRequest/sr1"}}],
 }
 JUNK: list[Any] = [None, "", "text", 5, True, {}, {"code": "TREAT"}, [], [None], ["text"], [[]], [{}], [5]]
-PERIODS: list[Any] = [None, "", "2026", 5, [], {}, [{"end": "2027"}], {"end": "soon"}, {"end": 2027}, {"end": "2027-02-30"}, {"end": None}, {"extension": []}]
+PERIODS: list[Any] = [None, "", "2026", 5, [], {}, [{"end": "2027"}], {"end": "soon"}, {"end": 2027}, {"end": "2027-02-30"}, {"end": "2027-01-01T00:00:61Z"}, {"end": "2027-01-01T00:00:00+05:60"}, {"end": None}, {"extension": []}]
 ELEMENTS: list[tuple[str, Any]] = [
     *product(("scope", "policyRule"), (None, "", "OPTIN", 5, [], {}, {"coding": {"code": "OPTIN"}}, {"coding": []}, {"coding": ["OPTIN"]})),
     *product(("category",), (None, "", "IDSCL", 5, [], {}, concept(ACT, "IDSCL"), [None], ["IDSCL"])),
@@ -62,6 +62,7 @@ OTHERS: dict[str, Any] = {
     "nested provision is null": consent({"type": "permit", "provision": [None]}),
     "actor's reference is text": consent(permit(actor=[{**FOOD_BANK, "reference": "Organization/food-bank"}])),
     "data's reference is text": consent(permit(data=[{"meaning": "instance", "reference": "ServiceRequest/sr1"}])),
+    "a code is a number": consent(permit(purpose=[{"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": 5}])),
     "contained is text": consent(permit(actor=[actor("#o")]), contained="o"),
 }
 for _ in range(40):

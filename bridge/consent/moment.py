@@ -72,13 +72,8 @@ def _day(year: int, month: int | None, day: int | None, zone: tzinfo) -> Span:
 
 
 def period(value: Mapping[str, Any], zone: tzinfo) -> Span:
-    """The span of a FHIR Period, open where an end is absent; a reversed period gives a span with first > last.
-
-    Raises ValueError when it has neither: all we know of such a period is that somebody meant one.
-    """
+    """The span of a FHIR Period, open where an end is absent; a reversed period gives a span with first > last."""
     start, end = value.get("start"), value.get("end")
-    if start is None and end is None:
-        raise ValueError("a period without dates")
     return (
         BEGINNING if start is None else span(start, zone)[0],
         END if end is None else span(end, zone)[1],

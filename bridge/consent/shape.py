@@ -53,7 +53,8 @@ def check(consent: Mapping[str, Any]) -> None:
         value, shape = waiting.pop()
         kind: Any = shape if isinstance(shape, type) else type(shape)
         empty = value in ("", [], {}) and shape is not _PROVISION and shape is not _RULES
-        if empty or not isinstance(value, kind):
+        undated = shape is _PERIOD and isinstance(value, dict) and _PERIOD.keys().isdisjoint(value)  # somebody meant a time
+        if empty or undated or not isinstance(value, kind):
             raise ValueError("an element of the Consent is not of its R4 shape")
         if kind is list:
             waiting += [(each, shape[0]) for each in value]

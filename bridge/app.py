@@ -16,6 +16,8 @@ from pydantic import ValidationError
 
 from bridge import sdk
 from bridge.adapters.store.ledger import open_ledger
+from bridge.consent import house_file
+from bridge.consent.house import House
 from bridge.core.errors import SettingsError
 from bridge.core.ids import Ids
 from bridge.core.ports import Connector, Ledger
@@ -57,7 +59,24 @@ def build(settings: Settings, ledger: Ledger | None = None, clock: Callable[[], 
         hospital=Partner("hospital", settings.site.name, kind="ehr"),
         zone=settings.site.zone,
         fhir_base=settings.site.fhir_base,
+        house=house(settings),
+        jurisdictions=frozenset(settings.site.jurisdictions),
+        labels=tuple(map(str, settings.folders("profiles", "consent/labels"))),
     )
+
+
+def house(settings: Settings) -> House:
+    """The rules of the house, the site's before the packaged ones; raises SettingsError for an overlay or flag that is not there."""
+    found = house_file.load(settings.folders("profiles", "consent/rules"), settings.folders("profiles", "consent/jurisdictions")).house
+    for owner, chosen in (("site", settings.site.jurisdictions), *((f"partner {row.id}", row.jurisdictions) for row in settings.partner)):
+        for code in chosen:
+            if code not in found.overlays:
+                raise SettingsError(f"{owner}: no jurisdiction {code}; there are {', '.join(sorted(found.overlays))}")
+    for row in settings.partner:
+        for flag in row.flags:
+            if flag not in house_file.flags():
+                raise SettingsError(f"partner {row.id}: no flag {flag}; there are {', '.join(house_file.flags())}")
+    return found
 
 
 def partner(row: PartnerRow) -> Partner:
@@ -68,7 +87,9 @@ def partner(row: PartnerRow) -> Partner:
     return Partner(
         id=row.id, name=row.name, kind=row.kind, serves=row.serves, counties=row.counties, states=row.states, zips=row.zips,
         purpose=row.purpose, connector=row.connector, options=row.options, identifiers=tuple((s, v) for s, v in own),
-        no_consent=row.no_consent, formats=row.formats, clearances=row.clearances, sdohcc=row.sdohcc, aliases=row.aliases,
+        no_consent=row.no_consent, formats=row.formats, clearances=row.clearances, sdohcc=row.sdohcc,
+        flags=row.flags, jurisdictions=row.jurisdictions, aliases=row.aliases,
+        consent_max_age=row.consent_max_age_days, address=row.address,
     )
 
 

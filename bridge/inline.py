@@ -1,4 +1,4 @@
-"""The tests inside mapping, programme and feed files: found by name, file or folder, each run on its own."""
+"""The tests inside mapping, programme, feed and rule files: found by name, file or folder, each run on its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.consent import house_case, house_file
 from bridge.core.errors import MappingError
 from bridge.hl7v2.dialect import read_feed
 from bridge.language import cases, syntax
@@ -16,8 +17,8 @@ from bridge.mapping.library import Library
 from bridge.mapping.trial import Trial
 from bridge.referral import register
 
-KINDS = ("mapping", "programme", "name")
-"""The first key of a file with tests: a mapping, a programme row, a feed."""
+KINDS = ("mapping", "programme", "rule", "jurisdiction", "name")
+"""The first key of a file with tests: a mapping, a programme row, a rule of the house, an overlay of local law, a feed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,9 @@ class Suite:
         elif kind == "name":
             feed = read_feed(text, str(place))
             yield from self._cases(text, str(place), lambda case: self.trial.sent(feed, case))
+        elif kind in ("rule", "jurisdiction"):
+            for result in house_case.test_all(house_file.at([place])):
+                yield Inline(str(place), result.line, result.name, lambda result=result: result)  # type: ignore[misc]
 
     def mapping(self, name: str) -> Iterator[Inline]:
         """The tests of one mapping."""

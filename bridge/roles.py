@@ -24,11 +24,14 @@ from bridge.observe.log import logger
 from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.read import Inbound, Incoming, arrive, content_type
 from bridge.pipeline.receive import park, receive
+from bridge.pipeline.reconsider import sweep
 from bridge.pipeline.send import send
 
 BATCH = 100
 IDLE = 0.05
 """Seconds between looks at an empty ledger."""
+SWEEP = 5.0
+"""Seconds between looks for consents that have begun or ended."""
 STANDBY = 1.0
 """Seconds between looks at a lease that another process has."""
 POISON = 3
@@ -129,6 +132,18 @@ def sender(bridge: Bridge, connectors: Connectors, partners: Sequence[str], stop
                 stop.wait(IDLE)
         except Transient as error:
             logger().warning("paused", role=role, code=error.code)
+            stop.wait(error.after)
+
+
+def sweeper(bridge: Bridge, stop: Event, turns: Turns) -> None:
+    """Looks for consents that time alone has begun or ended; of several processes one does it."""
+    while not stop.is_set():
+        turns.tick("sweeper")
+        try:
+            if not bridge.ledger.lease("sweeper") or not sweep(bridge):
+                stop.wait(SWEEP)
+        except Transient as error:
+            logger().warning("paused", role="sweeper", code=error.code)
             stop.wait(error.after)
 
 

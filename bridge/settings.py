@@ -36,13 +36,14 @@ class Section(BaseModel):
 
 
 class Site(Section):
-    """Who we are: name, state folder, secret, zone, and the base of our fullUrls."""
+    """Who we are: name, state folder, secret, zone, the base of our fullUrls, and whose local law applies."""
 
     name: str = "sdoh-bridge"
     state: str = "var"
     secret_file: str = ""
     zone: str = "UTC"
     fhir_base: str = "https://bridge.invalid/fhir"
+    jurisdictions: tuple[str, ...] = ()
 
     @field_validator("zone")
     @classmethod
@@ -86,9 +87,13 @@ class PartnerRow(Section):
     no_consent: Literal["deny", "permit"] = "deny"
     clearances: tuple[str, ...] = ()
     identifiers: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    jurisdictions: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     formats: tuple[Literal["fhir", "hl7v2"], ...] = ("fhir",)
     sdohcc: Literal["2.2", "2.3", "3.0"] = "3.0"
+    consent_max_age_days: int = Field(default=0, ge=0, le=36_500)
+    address: str = ""
     connector: str = "folder"
     options: dict[str, Any] = Field(default_factory=dict)
 

@@ -21,7 +21,7 @@ from bridge.adapters.amqp.transport import Address
 from bridge.app import Connectors
 from bridge.core.errors import BridgeError, SettingsError
 from bridge.pipeline.bridge import Bridge
-from bridge.roles import Turns, ingest, receiver, sender, settle, worker
+from bridge.roles import Turns, ingest, receiver, sender, settle, sweeper, worker
 from bridge.settings import Settings
 from bridge.web.app import Fact, build
 
@@ -70,6 +70,8 @@ def loops(settings: Settings, role: str, bridge: Bridge, connectors: Connectors,
             running.loops["receiver"] = partial(receiver, bridge, stop, running.turns)
         if role in ("all", "sender", "relay") and everyone:
             running.loops["sender"] = partial(sender, bridge, connectors, everyone, stop, running.turns)
+    if role in ("all", "receiver"):
+        running.loops["sweeper"] = partial(sweeper, bridge, stop, running.turns)
     settle()
     if role in ("all", "web"):
         running.loops["web"] = partial(web, settings, bridge, running, stop)

@@ -22,6 +22,7 @@ COMMANDS = {
     "replay": ("replay", "Plan and run replays: verify, redeliver or reprocess stored messages."),
     "held": ("held", "The work list: questions that a person can answer."),
     "disclosures": ("disclosures", "What was sent about a patient, to whom, when, under which consent; what was withheld."),
+    "audit": ("audit", "The record of decisions and disclosures as FHIR AuditEvent and Provenance."),
     "connector": ("connector", "List, make and test connectors."),
     "db": ("db", "Upgrade, back up and purge the ledger."),
     "topology": ("topology", "Show or apply the broker's exchanges, queues and policies."),

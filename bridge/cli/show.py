@@ -6,7 +6,7 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -78,3 +78,20 @@ def _size(file: BinaryIO) -> int:
     except (OSError, io.UnsupportedOperation):
         return -1
     return found.st_size if stat.S_ISREG(found.st_mode) else -1
+
+
+@contextmanager
+def steps(total: float, name: str, *, quiet: bool = False) -> Iterator[Callable[[float], None]]:
+    """A bar on stderr for long work that knows how far it is; the block calls what it gets with the place reached.
+
+    `quiet` keeps it off a terminal that shows results too.
+    """
+    if not sys.stderr.isatty() or (quiet and sys.stdout.isatty()) or total <= 0:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), redirect_stdout=False, transient=True) as bar:
+        task = bar.add_task(name, total=total)
+        yield lambda reached: bar.update(task, completed=reached)

@@ -56,7 +56,7 @@ def left_out(bridge: Bridge, sent: Sequence[Outgoing]) -> list[tuple[str, str]]:
 
 
 def _types(bridge: Bridge, row: Outgoing) -> set[str]:
-    from bridge.pipeline.release import decisions
+    from bridge.pipeline.decide import decisions
     from bridge.pipeline.send import payload
 
     with bridge.ledger.work() as work:

@@ -33,7 +33,7 @@ def command(ctx: click.Context, files: tuple[str, ...], feed: str, at: str, as_j
         for path in files:
             for found in run(context.read(path), feed, bridge):
                 trouble |= found["outcome"] != "accepted" or bool(found["waiting"]) or any(one["state"] == "withheld" for one in found["recipients"])
-                show.as_line(found) if as_json else tell(path, found)
+                show.as_line(found) if as_json else tell(path, found, bridge)
     if trouble:
         ctx.exit(1)
 
@@ -90,7 +90,7 @@ def finding(message_id: str, bridge: Bridge) -> dict[str, Any]:
 def leaving(row: Outgoing, work: Any, bridge: Bridge) -> dict[str, Any]:
     """One delivery: its payload when it may leave, and per resource what is withheld, by which rule."""
     from bridge.core.envelope import FHIR
-    from bridge.pipeline.release import decisions
+    from bridge.pipeline.decide import decisions
     from bridge.pipeline.send import Ready, prepare
 
     ready = prepare(row, work, bridge)
@@ -108,8 +108,10 @@ def leaving(row: Outgoing, work: Any, bridge: Bridge) -> dict[str, Any]:
     return {**made, "state": "send", "payload": body.decode().replace("\r", "\n")}
 
 
-def tell(path: str, found: dict[str, Any]) -> None:
-    """One message for people."""
+def tell(path: str, found: dict[str, Any], bridge: Bridge) -> None:
+    """One message for people, and what the rules say that withheld something."""
+    from bridge.consent.explain import legend
+
     click.echo(f"{path}: {found['event']} {found['outcome']}, {len((found['bundle'] or {}).get('entry', ()))} resources")
     for issue in found["issues"]:
         if not issue.startswith("information") or " BRG-R" in issue:
@@ -125,3 +127,6 @@ def tell(path: str, found: dict[str, Any]) -> None:
         click.echo(f"  {one['recipient']}: {one['kind']}, {one['state']} {one.get('why') or sent}")
         for each in one["withheld"]:
             click.echo(f"    {each['effect']} {each['resource']} {', '.join(each['paths'])} by {', '.join(each['rules'])}")
+    withheld = [(each["effect"], each["rules"]) for one in found["recipients"] for each in one["withheld"]]
+    for rule, says in legend(withheld, bridge.house).items():
+        click.echo(f"  {rule}: {says}")

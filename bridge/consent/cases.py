@@ -3,21 +3,24 @@ written in."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from bridge.consent.decide import closed, decide
+from bridge.consent.decide import Narrow, closed, decide
 from bridge.consent.request import Policy, Request
 from bridge.core.decision import Decision
 
+Rulings = Callable[[Request, Policy], Narrow | None]
+"""Which rules of the house a case is decided under, if it asks for any."""
 
-def run_case(case: Mapping[str, Any]) -> dict[str, Any]:
+
+def run_case(case: Mapping[str, Any], rulings: Rulings | None = None) -> dict[str, Any]:
     """Decide one case: `id`, `decision` (permit, deny, redact), `redact_paths`, `obligations`, `rules`, `consents`,
     `review`.
 
     Never raises for what a case contains: a case that cannot be read is a deny for review.
     """
-    decision = closed(lambda: _decide(case))
+    decision = closed(lambda: _decide(case, rulings))
     return {
         "id": case.get("id") if isinstance(case, Mapping) else None,
         "decision": decision.effect,
@@ -29,6 +32,10 @@ def run_case(case: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _decide(case: Mapping[str, Any]) -> Decision:
-    policy = Policy.parse(case.get("policy"))
-    return decide(Request.parse(case["request"], policy), case["resource"], case.get("consents") or (), policy)
+def _decide(case: Mapping[str, Any], rulings: Rulings | None) -> Decision:
+    policy, consents = Policy.parse(case.get("policy")), case.get("consents", [])
+    if not isinstance(consents, list):
+        raise TypeError("consents are no list")
+    request = Request.parse(case["request"], policy)
+    narrow = rulings(request, policy) if rulings else None
+    return decide(request, case["resource"], consents, policy, narrow)

@@ -88,7 +88,7 @@ UNREADABLE: Mapping[str, Any] = {}
 _DATA_ELEMENTS = frozenset({"securityLabel", "class", "code", "dataPeriod", "data"})
 
 
-def read(provision: Mapping[str, Any], zone: ZoneInfo, base: str, contained: Mapping[str, Any], labeller: Labeller) -> Criteria:
+def read(provision: Mapping[str, Any], zone: ZoneInfo, base: str, consent: Mapping[str, Any], labeller: Labeller) -> Criteria:
     """The data criteria a provision states itself."""
     if _DATA_ELEMENTS.isdisjoint(provision):
         return NOTHING
@@ -99,7 +99,7 @@ def read(provision: Mapping[str, Any], zone: ZoneInfo, base: str, contained: Map
         classes=_codes(provision["class"], labeller.terms) if provision.get("class") else None,
         codes=_codes(concepts, labeller.terms) if provision.get("code") else None,
         period=moment.period(period, zone) if period else None,
-        data=tuple(InstanceRule(each.get("meaning") or "", named(each.get("reference") or {}, base, contained)) for each in data)
+        data=tuple(InstanceRule(each.get("meaning") or "", named(each.get("reference") or {}, base, consent)) for each in data)
         if data
         else None,
     )
@@ -134,7 +134,7 @@ def _labels(codings: Iterable[Mapping[str, Any]], labeller: Labeller) -> LabelRu
 def _codes(codings: Iterable[Mapping[str, Any]], terms: Terms) -> CodeRule:
     codes, unreadable = set[Code](), False
     for coding in codings:
-        system, code = terms.system(coding.get("system") or ""), coding.get("code") or ""
+        system, code = terms.system(coding.get("system") or ""), coding.get("code")
         unreadable = unreadable or not code
         if code:
             codes.add((system, bare_code(system, code)))
@@ -183,9 +183,8 @@ def _class_matches(rule: CodeRule, unit: Unit, permit: bool) -> bool:
         return True
     subject = unit.subject
     return any(
-        code in subject.profiles or (code == subject.type and (system == _TYPES or not (permit and system)))
+        code in subject.profiles or (code == subject.type and (system in (_TYPES, "") or not permit))
         for system, code in rule.codes
-        if system or not permit
     )
 
 

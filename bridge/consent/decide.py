@@ -30,6 +30,9 @@ PART2_OBLIGATIONS = ("part2-notice", "copy-of-consent")
 """42 CFR 2.32: what goes with every consented disclosure of a Part 2 record."""
 
 Consents = Prepared | Sequence[Mapping[str, Any]]
+Units = Sequence[tuple[Unit, Verdict]]
+Narrow = Callable[["Scene", frozenset[Key], Units, Decision], Decision]
+"""The site's own rules (`bridge.consent.house`): what they leave of a decision on a patient's resource."""
 
 
 def prepare(consents: Sequence[Mapping[str, Any]], policy: Policy) -> Prepared:
@@ -40,21 +43,23 @@ def prepare(consents: Sequence[Mapping[str, Any]], policy: Policy) -> Prepared:
     return Prepared(consents, policy)
 
 
-def decide(request: Request, resource: Mapping[str, Any], consents: Consents, policy: Policy) -> Decision:
+def decide(
+    request: Request, resource: Mapping[str, Any], consents: Consents, policy: Policy, narrow: Narrow | None = None,
+) -> Decision:
     """Whether the recipient may have the resource: permit, redact (with the paths to leave out) or deny, and why.
 
-    `resource` is one R4 resource or a Bundle. Whatever goes wrong inside is a deny with a review entry; nothing is
-    raised.
+    `resource` is one R4 resource or a Bundle; `narrow` are the site's own rules. Whatever goes wrong inside is a deny
+    with a review entry; nothing is raised.
     """
-    return closed(lambda: _bare(request, _prepared(consents, policy), policy).decide(resource))
+    return closed(lambda: scene(request, consents, policy, narrow).decide(resource))
 
 
 def decide_each(
-    request: Request, resources: Iterable[Mapping[str, Any]], consents: Prepared, policy: Policy,
+    request: Request, resources: Iterable[Mapping[str, Any]], consents: Prepared, policy: Policy, narrow: Narrow | None = None,
 ) -> list[Decision]:
     """What `decide` says of each of several resources of one exchange, in order."""
-    scene = _bare(request, consents, policy)
-    return [closed(partial(scene.decide, resource)) for resource in resources]
+    here = scene(request, consents, policy, narrow)
+    return [closed(partial(here.decide, resource)) for resource in resources]
 
 
 def closed(ask: Callable[[], Decision]) -> Decision:
@@ -65,10 +70,6 @@ def closed(ask: Callable[[], Decision]) -> Decision:
         kind = type(error).__name__
         log.warning("consent evaluation failed: %s", kind)
         return Decision("deny", ("evaluation-failed",), review=(f"evaluation-failed:{kind}",))
-
-
-def _prepared(consents: Consents, policy: Policy) -> Prepared:
-    return consents if isinstance(consents, Prepared) else Prepared(consents, policy)
 
 
 def _incomplete(request: Request, terms: Terms) -> bool:
@@ -82,7 +83,7 @@ class Scene:
     """Where a resource stands: the request, the consents, and the Bundle around it, if any.
 
     `home` is the foreign base of the entry, `full_url` its address; `extra` are labels of the Bundle that no entry
-    carries.
+    carries; `narrow` are the site's own rules.
     """
 
     request: Request
@@ -93,6 +94,7 @@ class Scene:
     home: str = ""
     full_url: str = ""
     extra: Labels | None = None
+    narrow: Narrow | None = None
 
     def entries(self, bundle: Mapping[str, Any]) -> list[Decision]:
         """The decision on each entry of a Bundle, under its own patient (R2)."""
@@ -129,7 +131,7 @@ class Scene:
         labels = self.consents.labeller.asserted(uncarried(bundle, self.consents.labeller))
         extra = labels if self.extra is None else self.extra.join(labels)
         found = people(bundle, self.policy.fhir_base)
-        return Scene(self.request, self.consents, self.policy, found, forms, extra=extra)
+        return Scene(self.request, self.consents, self.policy, found, forms, extra=extra, narrow=self.narrow)
 
     def _resource(self, resource: Mapping[str, Any]) -> Decision:
         elements = self.consents.labeller.terms.elements
@@ -140,17 +142,25 @@ class Scene:
             return self._directory(resource)
         if not patient:  # X2
             return Decision("deny", ("X2",))
+        units = self.units(resource, patient)
+        decision = _combined(*units[0], units[1:], self.consents.standing(self.request, patient))
+        return decision if self.narrow is None else self.narrow(self, patient, units, decision)
+
+    def units(self, resource: Mapping[str, Any], patient: frozenset[Key], codes: bool = False) -> Units:
+        """What is said of each unit, the core first, of the others only when the core may go. `codes`: with the codes of
+        each, also when no consent asks for them."""
         standing = self.consents.standing(self.request, patient)
         subject = Subject(resource, self.policy, self.home)
-        parts = take_apart(subject, self.consents.labeller, self.extra, self.forms, standing.denies_codes, standing.by_labels)
+        with_codes, by_labels = standing.denies_codes or codes, standing.by_labels and not codes
+        parts = take_apart(subject, self.consents.labeller, self.extra, self.forms, with_codes, by_labels)
         core = judge(parts.core, self.request, standing, self.policy, self.consents.labeller.terms)
         others = [(unit, self._judge(unit, patient, standing)) for unit in parts.others] if core.permit else []
-        return _combined(parts.core, core, others, standing)
+        return [(parts.core, core), *others]
 
     def _judge(self, unit: Unit, patient: frozenset[Key], standing: Standing) -> Verdict:
         """One unit; a contained resource that is about someone else is asked for under that person (R2, L3)."""
         if unit.path.startswith("contained["):
-            theirs = self.people.resolve(unit.subject.resource, self.home)
+            theirs = self.people.resolve(_without_id(unit.subject.resource), self.home)
             if theirs and theirs.isdisjoint(patient):
                 standing = self.consents.standing(self.request, theirs)
         return judge(unit, self.request, standing, self.policy, self.consents.labeller.terms)
@@ -160,15 +170,22 @@ class Scene:
         patient."""
         paths, rules = [], ["X1"]
         for place, inner in enumerate(resource["contained"]):
-            decision = self._resource(inner)
+            decision = self._resource(_without_id(inner))
             if decision.effect != "permit":
                 paths.append(f"contained[{place}]")
                 rules += decision.rules
         return Decision("redact" if paths else "permit", tuple(dict.fromkeys(rules)), tuple(paths))
 
 
-def _bare(request: Request, consents: Prepared, policy: Policy) -> Scene:
-    return Scene(request, consents, policy, People(policy.fhir_base), {})
+def _without_id(contained: Mapping[str, Any]) -> dict[str, Any]:
+    """A contained resource; its id means nothing outside its container (R4 references, 2.3.0.2)."""
+    return {name: value for name, value in contained.items() if name != "id"}
+
+
+def scene(request: Request, consents: Consents, policy: Policy, narrow: Narrow | None = None) -> Scene:
+    """Where a single resource stands: no Bundle around it."""
+    prepared = consents if isinstance(consents, Prepared) else Prepared(consents, policy)
+    return Scene(request, prepared, policy, People(policy.fhir_base), {}, narrow=narrow)
 
 
 def _combined(core_unit: Unit, core: Verdict, others: Sequence[tuple[Unit, Verdict]], standing: Standing) -> Decision:

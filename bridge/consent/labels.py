@@ -1,31 +1,39 @@
 """Security labels: what a code reveals (L1), what a source asserted (meta.security, inline labels), and both together
 (L2).
 
-The rules are data in `profiles/consent/labels/*.csv`. Nothing here decides anything.
+The rules are data in `profiles/consent/labels`, and in folders of that shape that a site adds. Nothing here decides anything.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 from bridge.consent import terms as vocabulary
 from bridge.consent.terms import ACT_CODE, ACT_REASON, CONFIDENTIALITY, ICD10, LOINC, PART2, Terms, bare_code
-from bridge.core.errors import SettingsError
+from bridge.core import json
+from bridge.core.errors import SettingsError, Unreadable
 
 INLINE = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"
 LINK_ID = "linkId"
 EXTENSION = "extension"
+VALUE_SET = "valueset"
+"""As a rule's system: its pattern names a FHIR ValueSet beside the rules, whose every code has the label."""
+NO_RULES = ("forms.csv", "registry.csv", "systems.csv")
+RULE = ("id", "labels", "system", "pattern", "except")
+"""Columns of a rule that the labeller reads; the others are for people and for lint."""
 
 Code = tuple[str, str]
 NONE: frozenset[str] = frozenset()
 _LOINC_TOKEN = re.compile(r"(?<![\w-])\d{1,7}-\d(?![\w-])")
-_CATEGORY = re.compile(r"[A-Z]\d[0-9A-Z]")
+_CATEGORY = re.compile(r"[A-Z]\d\d")
 _SEEN_MOST = 50_000
 
 
@@ -87,7 +95,8 @@ class Labeller:
         if unknown or not rule["pattern"]:
             raise SettingsError(f"profiles/consent/labels: rule {rule['id']} has an unknown label or no pattern")
         if rule["system"] != ICD10:
-            self._exact[(rule["system"], rule["pattern"])] = labels
+            key = (rule["system"], rule["pattern"])
+            self._exact[key] = self._exact.get(key, NONE) | labels
             return
         for prefix in _prefixes(rule["pattern"], rule["id"]):
             self._icd.setdefault(prefix, []).append((labels, tuple(rule["except"].split())))
@@ -190,19 +199,79 @@ class Labeller:
 
 def _prefixes(pattern: str, rule: str) -> list[str]:
     """Prefixes of the dot-free code: the pattern itself, or each category of `F10-F16`."""
-    first, _, last = pattern.partition("-")
-    if not last:
+    if "-" not in pattern:
         return [pattern]
-    if not (_CATEGORY.fullmatch(first) and _CATEGORY.fullmatch(last) and first[0] == last[0]) or first > last:
+    listed = category_range(pattern)
+    if not listed:
         raise SettingsError(f"profiles/consent/labels: rule {rule} has a range that is not like F10-F16")
+    return listed
+
+
+def category_range(pattern: str) -> list[str]:
+    """The three-character categories of a range like `F10-F16`; none when it is no such range."""
+    first, _, last = pattern.partition("-")
+    if not (_CATEGORY.fullmatch(first) and _CATEGORY.fullmatch(last) and first[0] == last[0]) or first > last:
+        return []
     return [f"{first[0]}{number:02d}" for number in range(int(first[1:]), int(last[1:]) + 1)]
 
 
 @cache
-def load() -> Labeller:
-    """The packaged rules; read once per process."""
-    folder = files("profiles").joinpath("consent", "labels")
-    tables = sorted((file for file in folder.iterdir() if file.name.endswith(".csv")), key=lambda file: file.name)
-    rules = [row for file in tables if file.name != "forms.csv" for row in vocabulary.rows(file)]
-    forms = {row["form"]: frozenset(row["labels"].split()) for row in vocabulary.rows(folder.joinpath("forms.csv"))}
+def load(*folders: str) -> Labeller:
+    """The rules of these folders, without any the packaged ones; read once per process.
+
+    Raises SettingsError for a file that cannot be read, an unknown label, or a value set without codes.
+    """
+    places = [Path(each) for each in folders] or [packaged()]
+    rules = [row for place in places for row in rules_of(place)]
+    forms = dict[str, frozenset[str]]()
+    for place in places:
+        for row in vocabulary.rows(place.joinpath("forms.csv")) if place.joinpath("forms.csv").is_file() else ():
+            forms[row["form"]] = forms.get(row["form"], NONE) | frozenset(row["labels"].split())
     return Labeller(rules, forms, vocabulary.load())
+
+
+def packaged() -> Traversable:
+    """The folder of the rules that come with the bridge."""
+    return files("profiles").joinpath("consent", "labels")
+
+
+def tables(folder: Traversable) -> list[Traversable]:
+    """The rule files of a folder, by name."""
+    found = (each for each in folder.iterdir() if each.name.endswith(".csv") and each.name not in NO_RULES)
+    return sorted(found, key=lambda each: each.name)
+
+
+def rules_of(folder: Traversable) -> list[dict[str, str]]:
+    """The rows of a folder's rule files, with those that name a value set written out code by code."""
+    rules = [row for table in tables(folder) for row in vocabulary.rows(table)]
+    if short := [row.get("id") for row in rules if any(row.get(name) is None for name in RULE)]:
+        raise SettingsError(f"profiles/consent/labels: rule {short[0]} lacks a column; `consent lint` says which are needed")
+    return [each for row in rules for each in (expanded(row, folder) if row["system"] == VALUE_SET else (row,))]
+
+
+def expanded(row: dict[str, str], folder: Traversable) -> list[dict[str, str]]:
+    """A rule for each code of the value set that a row names: its expansion, or what it lists itself."""
+    system = vocabulary.load().system
+    try:
+        listed = list(_members(json.read(folder.joinpath(row["pattern"]).read_bytes())))
+    except (OSError, Unreadable):
+        raise SettingsError(f"profiles/consent/labels: rule {row['id']} names a value set that cannot be read") from None
+    if not listed:
+        raise SettingsError(f"profiles/consent/labels: rule {row['id']} names a value set without codes; load its expansion")
+    rules = []
+    for name, code in listed:
+        folded = system(name)
+        bare = bare_code(folded, code)
+        rules.append({**row, "system": folded, "pattern": bare, "except": f"{bare}?*" if folded == ICD10 else ""})
+    return rules
+
+
+def _members(value_set: Any) -> Iterator[Code]:
+    waiting = list((value_set.get("expansion") or {}).get("contains") or ())
+    for each in waiting:
+        waiting += each.get("contains") or ()
+        if each.get("code") and not each.get("abstract"):
+            yield each.get("system") or "", each["code"]
+    if not waiting:
+        for include in (value_set.get("compose") or {}).get("include") or ():
+            yield from ((include.get("system") or "", each["code"]) for each in include.get("concept") or ())

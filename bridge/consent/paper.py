@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-from bridge.consent import moment, tree
+from bridge.consent import moment, shape, tree
 from bridge.consent.labels import Labeller
 from bridge.consent.moment import Span
 from bridge.consent.once import Once
-from bridge.consent.reference import Key, Named, contained_of, identifiers, named, union
+from bridge.consent.reference import Key, Named, identifiers, named, union
 from bridge.consent.request import Party, Policy, Request
 from bridge.consent.terms import CONSENT_SCOPE
 from bridge.consent.tree import Tree
@@ -36,9 +36,10 @@ class Paper:
 
     @Once
     def active(self) -> bool:
-        if self.consent["resourceType"] != "Consent":
-            raise ValueError("not a Consent")
-        return bool(self.consent.get("status") == "active")  # S1
+        status = self.consent.get("status", "")
+        if self.consent["resourceType"] != "Consent" or not isinstance(status, str):
+            raise ValueError("not a Consent with a status")
+        return status == "active"  # S1
 
     @Once
     def patient(self) -> frozenset[Key]:
@@ -56,6 +57,7 @@ class Paper:
 
     @Once
     def tree(self) -> Tree:
+        shape.check(self.consent)
         return tree.read(self.consent, self.policy, self.labeller)
 
     @Once
@@ -113,7 +115,7 @@ class Paper:
         return tuple(self._named(each) for each in self.consent.get("performer") or ())
 
     def _named(self, reference: Mapping[str, Any]) -> Named:
-        return named(reference, self.policy.fhir_base, contained_of(self.consent))
+        return named(reference, self.policy.fhir_base, self.consent)
 
     def excluded(self, request: Request, at: int) -> str:
         """The rule that keeps the whole Consent out of this decision, or "" (S3, S4, S5)."""
@@ -191,4 +193,4 @@ def _order(one: Paper, other: Paper) -> str:
     if one.stamp[1] < other.stamp[0]:
         return "newer"
     tie = other.stamp[1] >= one.stamp[0]
-    return "newer" if tie and one.active and not other.active else ""
+    return "newer" if tie and not other.active else ""

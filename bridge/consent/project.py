@@ -35,12 +35,14 @@ Keep = Mapping[str, Any]
 class Shape:
     """What one kind of recipient may have of one resource type.
 
-    `keep` None keeps everything but `drop`. `categories`: only resources whose category has one of these codes.
+    `keep` None keeps everything but `drop`. `categories`: only resources whose category has one of these codes. `never`: names
+    that are dropped wherever they stand.
     """
 
     keep: Keep | None
     drop: frozenset[str] = frozenset()
     categories: frozenset[str] = frozenset()
+    never: frozenset[str] = frozenset()
     _known: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def fits(self, resource: Mapping[str, Any]) -> bool:
@@ -65,6 +67,8 @@ class Shape:
         if name in ALWAYS:
             return ALL
         element = name.removeprefix("_")
+        if element in self.never:
+            return None
         if self.keep is None:
             return None if element in self.drop else ALL
         return next((rule for listed, rule in self.keep.items() if named_in(element, (listed,))), None)
@@ -73,11 +77,12 @@ class Shape:
 @dataclass(frozen=True, slots=True)
 class Projection:
     """The allow-list of one kind of recipient; `shapes` by resource type. `whole` kinds get everything that is
-    permitted."""
+    permitted. `labels` is what being referred to one reveals."""
 
     kind: str
     whole: bool
     shapes: Mapping[str, Shape]
+    labels: frozenset[str] = frozenset()
 
     def shape(self, resource: Mapping[str, Any]) -> Shape | None:
         """The shape for this resource; None when the recipient may not have it at all."""
@@ -101,7 +106,8 @@ class Projection:
             if rule is None:
                 paths.append(element)
             elif rule != ALL and isinstance(value, list):
-                paths += [f"{element}[{place}]" for place, each in enumerate(value) if not _passes(each, rule, request)]
+                gone = [place for place, each in enumerate(value) if not _passes(each, rule, request)]
+                paths += [f"{element}[{place}]" for place in gone] if len(gone) < len(value) else [element]
         return tuple(dict.fromkeys(paths))
 
     def project(self, resource: Mapping[str, Any], request: Request | None = None) -> dict[str, Any] | None:
@@ -124,7 +130,7 @@ class Projection:
             elif rule is not None:
                 filtered = _filtered(value, rule, request)
                 marked = rule.get("marked") if isinstance(rule, dict) else None
-                cut = filtered if shape.keep is None else _plain(filtered, frozenset((ABSENT, marked)))
+                cut = filtered if shape.keep is None else _plain(filtered, frozenset((ABSENT, marked)), shape.never)
                 if cut not in (None, [], {}):
                     kept[name] = cut
         return kept
@@ -161,18 +167,18 @@ def _issued(identifier: Mapping[str, Any], request: Request) -> bool:
     return request.recipient is not None and not keys.isdisjoint(request.recipient.own)
 
 
-def _plain(value: Any, urls: frozenset[Any]) -> Any:
-    """Without extensions but these, and without identifiers of what is referred to."""
+def _plain(value: Any, urls: frozenset[Any], never: frozenset[str]) -> Any:
+    """Without extensions but these, without identifiers of what is referred to, and without these names."""
     if isinstance(value, list):
-        return [_plain(each, urls) for each in value]
+        return [_plain(each, urls, never) for each in value]
     if not isinstance(value, dict):
         return value
     kept: dict[str, Any] = {}
     for name, child in value.items():
-        if name == "identifier" and "reference" in value:
+        if name.removeprefix("_") in never or (name == "identifier" and "reference" in value):
             continue
         extension = name in ("extension", "modifierExtension")
-        cut = [each for each in child if each.get("url") in urls] if extension else _plain(child, urls)
+        cut = [each for each in child if each.get("url") in urls] if extension else _plain(child, urls, never)
         if cut not in ([], {}):
             kept[name] = cut
     return kept
@@ -203,13 +209,15 @@ def _files() -> dict[str, Mapping[str, Any]]:
 
 def _read(content: Mapping[str, Any], listed: Mapping[str, Mapping[str, Any]]) -> Projection:
     shapes: dict[str, Shape] = {}
+    never = frozenset(content.get("never", ()))
     if content.get("extends"):
         shapes.update(_read(listed[content["extends"]], listed).shapes)
+        never = never.union(*(shape.never for shape in shapes.values()))
     for type_, said in (content.get("resources") or {}).items():
         inherited = shapes.get(type_, Shape({}))
         keep = None if "drop" in said else {**(inherited.keep or {}), **_keep(said.get("keep") or ())}
-        shapes[type_] = Shape(keep, frozenset(said.get("drop", ())), frozenset(said.get("categories", ())))
-    return Projection(content["kind"], bool(content.get("whole")), shapes)
+        shapes[type_] = Shape(keep, frozenset(said.get("drop", ())), frozenset(said.get("categories", ())), never)
+    return Projection(content["kind"], bool(content.get("whole")), shapes, frozenset(content.get("labels", ())))
 
 
 def _keep(said: Any) -> dict[str, Any]:

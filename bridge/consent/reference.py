@@ -51,6 +51,8 @@ def identifiers(value: Any) -> tuple[frozenset[Key], frozenset[str]]:
     pairs, bare = set[Key](), set[str]()
     for identifier in listed:
         system, text = identifier.get("system"), identifier.get("value")
+        if text is not None and text.__class__ is not str:
+            raise ValueError("an identifier's value is no text")  # 7 and "7" would be two copies of one consent (S7)
         if text and system:
             pairs.add((system, text))
         elif text:
@@ -71,16 +73,14 @@ class Named:
         return not self.keys and not self.bare
 
 
-def named(reference: Mapping[str, Any] | str, base: str, contained: Mapping[str, Any] | None = None, home: str = "") -> Named:
-    """Read one Reference; `#id` stands for the identifiers of that contained resource."""
-    if isinstance(reference, str):
-        return Named(frozenset((normalise(reference, base, home),)) if reference else NOBODY, frozenset())
+def named(reference: Mapping[str, Any], base: str, container: Mapping[str, Any] | None = None, home: str = "") -> Named:
+    """Read one Reference; `#id` stands for the identifiers of that resource contained in `container`."""
     keys, bare = identifiers(reference.get("identifier"))
     text = reference.get("reference")
     if not text:
         return Named(keys, bare)
     if text.startswith("#"):
-        inner = (contained or {}).get(text[1:], {})
+        inner = contained_of(container or {}).get(text[1:], {})
         more, loose = identifiers(inner.get("identifier"))
         return Named(keys | more, bare | loose)
     return Named(keys | {normalise(text, base, home)}, bare)
@@ -92,6 +92,6 @@ def union(references: Iterable[Named]) -> Named:
     return Named(frozenset().union(*(each.keys for each in listed)), frozenset().union(*(each.bare for each in listed)))
 
 
-def contained_of(resource: Mapping[str, Any]) -> dict[str, Any]:
+def contained_of(resource: Mapping[str, Any]) -> dict[str | None, Any]:
     """Contained resources by id."""
-    return {inner.get("id", ""): inner for inner in resource.get("contained") or ()}
+    return {inner.get("id"): inner for inner in resource.get("contained") or ()}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bridge.consent import project
-from bridge.consent.decide import Consents, decide
+from bridge.consent.decide import Consents, Narrow, decide
 from bridge.consent.project import Projection
 from bridge.consent.redact import redact
 from bridge.consent.request import Policy, Request
@@ -20,11 +20,13 @@ def release(
     *,
     policy: Policy | None = None,
     request: Request | None = None,
+    withheld: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any] | None:
     """The redacted, projected copy of a resource or Bundle; None when nothing of it may go.
 
     `kind` names the projection of `profiles/recipients` ("" for none); `request` lets a projection keep what the recipient
-    issued itself. Raises SettingsError for a kind that does not exist. The caller still asks `verify_release`.
+    issued itself; `withheld` are resources of the same delivery that do not go: nothing may point at them. Raises SettingsError for a kind
+    that does not exist. The caller still asks `verify_release`.
     """
     if decision.effect == "deny":
         return None
@@ -33,13 +35,23 @@ def release(
     further = () if projection is None else _dropped(resource, projection, request)
     if further is None:
         return None
-    cut = redact(resource, dict.fromkeys((*decision.redact_paths, *further)), policy)
+    cut = redact(resource, dict.fromkeys((*decision.redact_paths, *further)), policy, withheld)
     return cut if projection is None else _project(cut, projection, request)
 
 
-def verify_release(request: Request, released: Mapping[str, Any], consents: Consents, policy: Policy) -> bool:
+def held_back(
+    decided: Sequence[tuple[Mapping[str, Any], Decision]], kind: str, request: Request | None = None,
+) -> list[Mapping[str, Any]]:
+    """The resources of a delivery that do not go at all: denied, or nothing that this kind of recipient may have."""
+    projection = project.load(kind)
+    return [one for one, decision in decided if decision.effect == "deny" or _dropped(one, projection, request) is None]
+
+
+def verify_release(
+    request: Request, released: Mapping[str, Any], consents: Consents, policy: Policy, narrow: Narrow | None = None,
+) -> bool:
     """Whether what is about to leave is a plain permit when it is decided again (consent.md 1.2, after redaction)."""
-    return decide(request, released, consents, policy).effect == "permit"
+    return decide(request, released, consents, policy, narrow).effect == "permit"
 
 
 def _dropped(resource: Mapping[str, Any], projection: Projection, request: Request | None) -> tuple[str, ...] | None:

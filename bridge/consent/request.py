@@ -27,7 +27,8 @@ class Policy:
     `no_consent` is what happens when no consent speaks (D1, D2), `timezone` the IANA zone in which dates without time
     are
     read, `fhir_base` our own base. `inline_strict`: source labels repeated inline still cover the whole resource (R4).
-    `silent`: redaction leaves no mark, because "something was hidden" is a hint too (consent.md 2.2).
+    `silent`: redaction leaves no mark, because "something was hidden" is a hint too (consent.md 2.2). `labels` are the
+    folders of label rules, without any the packaged ones.
     """
 
     no_consent: str = "deny"
@@ -35,6 +36,7 @@ class Policy:
     fhir_base: str = OWN_BASE
     inline_strict: bool = False
     silent: bool = False
+    labels: tuple[str, ...] = ()
 
     @property
     def zone(self) -> ZoneInfo:
@@ -110,9 +112,9 @@ def _party(value: Mapping[str, Any] | str, policy: Policy, at: int | None) -> Pa
 def _named(value: Mapping[str, Any] | str, policy: Policy) -> Named:
     """A party or membership: a reference text, or an object with `reference` and `identifier` (one or a list)."""
     if isinstance(value, str):
-        return named(value, policy.fhir_base)
+        return named({"reference": value}, policy.fhir_base)
     inner = value.get("entity") or value.get("reference") or ""
-    reference = named(inner, policy.fhir_base)
+    reference = named({"reference": inner} if isinstance(inner, str) else inner, policy.fhir_base)
     keys, bare = identifiers(value.get("identifier"))
     return Named(reference.keys | keys, reference.bare | bare)
 

@@ -69,7 +69,7 @@ class Prepared:
 
     def __init__(self, consents: Sequence[Mapping[str, Any]], policy: Policy, labeller: Labeller | None = None) -> None:
         self.policy = policy
-        self.labeller = labeller or labels.load()
+        self.labeller = labeller or labels.load(*policy.labels)
         self.papers = tuple(Paper(consent, policy, self.labeller) for consent in consents)
         self._standing: dict[tuple[Request, frozenset[Key]], Standing] = {}
 
@@ -113,7 +113,7 @@ class Prepared:
             if tree.contradicts:  # B3
                 review[f"B3 {paper.name}"] = None
             asked = Asked(request, at, self.labeller.terms, paper.name, review)
-            live = asked.prune(tree.root, strict=True, generous=True)
+            live = asked.prune(tree.root)
             if live is not None or tree.contradicts:
                 speaking.append(Speaking(paper.name, live, bool(void), tree.contradicts, tree.has_permit))
             else:
@@ -185,29 +185,18 @@ class Asked:
     consent: str
     review: dict[str, None]
 
-    def prune(self, rule: Rule, *, strict: bool, generous: bool) -> Live | None:
+    def prune(self, rule: Rule) -> Live | None:
         """The rule and what is below it, without what is about someone or something else (evaluate: context, NA).
 
         A rule is read as its type asks: strictly for a permit, generously for a deny. A root that is context only is
         read both ways, each for the rules below it that ask so.
         """
-        if rule.kind != DENY:
-            strict = strict and self.matches(rule, permit=True)
-        if rule.kind != PERMIT:
-            generous = generous and self.matches(rule, permit=False)
-        if not (generous if rule.kind == DENY else strict if rule.kind == PERMIT else strict or generous):
+        strict = rule.kind != DENY and self.matches(rule, permit=True)
+        generous = rule.kind != PERMIT and self.matches(rule, permit=False)
+        if not strict and not generous:
             return None
-        if rule.kind != CONTEXT:
-            strict = generous = True
-        kids = tuple(self._kids(rule, strict, generous))
-        return Live(rule, kids)
-
-    def _kids(self, rule: Rule, strict: bool, generous: bool) -> Iterator[Live]:
-        for kid in rule.kids:
-            if generous if kid.kind == DENY else strict:
-                live = self.prune(kid, strict=True, generous=True)
-                if live is not None:
-                    yield live
+        kids = [kid for kid in rule.kids if rule.kind != CONTEXT or (generous if kid.kind == DENY else strict)]
+        return Live(rule, tuple(live for kid in kids if (live := self.prune(kid)) is not None))
 
     def matches(self, rule: Rule, *, permit: bool) -> bool:
         """Whether this node's own context is the request's."""

@@ -13,7 +13,7 @@ from bridge.consent import criteria, moment
 from bridge.consent.criteria import NOTHING, UNREADABLE, Criteria
 from bridge.consent.labels import Labeller
 from bridge.consent.moment import Span
-from bridge.consent.reference import Named, contained_of, named
+from bridge.consent.reference import Named, named
 from bridge.consent.request import Policy
 from bridge.consent.terms import ACT_CODE, ACT_REASON, ANY_PURPOSE, CONSENT_ACTION, CONSENT_CATEGORY, Terms
 
@@ -55,16 +55,16 @@ class Rule:
     """
 
     kind: str
-    span: Span | None = None
-    actors: tuple[Actor, ...] | None = None
-    purposes: Listed | None = None
-    actions: Listed | None = None
-    data: Criteria = NOTHING
-    names_purpose: bool = False
-    root: bool = False
-    blanket: bool = False
-    kids: tuple[Rule, ...] = ()
-    why: tuple[str, ...] = ()
+    span: Span | None
+    actors: tuple[Actor, ...] | None
+    purposes: Listed | None
+    actions: Listed | None
+    data: Criteria
+    names_purpose: bool
+    root: bool
+    blanket: bool
+    kids: tuple[Rule, ...]
+    why: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ class Tree:
     """The rules of one Consent; `root` None when it says nothing computable (B2). `contradicts`: B3."""
 
     root: Rule | None
-    contradicts: bool = False
-    has_permit: bool = False
+    contradicts: bool
+    has_permit: bool
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ class Reader:
 
     policy: Policy
     labeller: Labeller
-    contained: Mapping[str, Any]
+    consent: Mapping[str, Any]
     count: int = 0
     terms: Terms = field(init=False)
 
@@ -105,7 +105,7 @@ class Reader:
         self.count += 1
         if depth > DEEPEST or self.count > MOST:
             raise TooLargeError("too many or too deeply nested provisions")
-        own = criteria.read(provision, self.policy.zone, self.policy.fhir_base, self.contained, self.labeller)
+        own = criteria.read(provision, self.policy.zone, self.policy.fhir_base, self.consent, self.labeller)
         data = own.over(inherited)  # N3
         actors, purposes, actions = self._actors(provision), self._purposes(provision), self._actions(provision)
         purpose = purpose or (purposes is not None and bool(purposes.codes - {ANY_PURPOSE}))
@@ -143,7 +143,7 @@ class Reader:
             custodian = not roles.isdisjoint(self.terms.facts["custodian_roles"])
             if not custodian and not roles.isdisjoint(self.terms.facts["consenter_roles"]):
                 continue
-            actors.append(Actor(named(actor.get("reference") or {}, self.policy.fhir_base, self.contained), custodian))
+            actors.append(Actor(named(actor.get("reference") or {}, self.policy.fhir_base, self.consent), custodian))
         return tuple(actors) or None
 
     def _purposes(self, provision: Mapping[str, Any]) -> Listed | None:
@@ -158,7 +158,7 @@ class Reader:
     def _listed(self, codings: Sequence[Mapping[str, Any]], system: str) -> Listed | None:
         if not codings:
             return None
-        named_ = [(self.terms.system(coding.get("system") or ""), coding.get("code") or "") for coding in codings]
+        named_ = [(self.terms.system(coding.get("system") or ""), coding.get("code")) for coding in codings]
         return Listed(
             codes=frozenset(code for name, code in named_ if name == system and code),
             loose=frozenset(code for name, code in named_ if name in (system, "") and code),
@@ -187,10 +187,10 @@ def read(consent: Mapping[str, Any], policy: Policy, labeller: Labeller) -> Tree
     provision = consent.get("provision")
     more = [EMERGENCY] if emergency else []
     if not provision and not base:
-        return Tree(None)  # B2
+        return Tree(None, False, False)  # B2
     provision = provision or {}
     kind = _kind(provision, CONTEXT)
-    reader = Reader(policy, labeller, contained_of(consent))
+    reader = Reader(policy, labeller, consent)
     if base and kind and kind != base:  # B1: a typed root that differs from its base is the exception to it
         root = reader.rule({"type": base, "provision": [*more, provision]}, base, NOTHING, depth=0, root=True, base=("B1",))
         exception = root.kids[-1]
@@ -202,7 +202,7 @@ def read(consent: Mapping[str, Any], policy: Policy, labeller: Labeller) -> Tree
         # emergency-only base
         # keeps its exception unless the root is an explicit, narrower deny.
         untyped = not kind
-        root = reader.rule(provision, kind or base, NOTHING, depth=1, root=True, base=("B1",) if base and untyped else ())
+        root = reader.rule(provision, kind or base, NOTHING, depth=1, root=True, base=("B1",) if untyped else ())
         if more and (untyped or root.blanket):
             reader.count = 0
             root = reader.rule(provision, kind or base, NOTHING, depth=1, root=True, base=("B1",), more=more)
@@ -216,7 +216,7 @@ def _policy_rule(consent: Mapping[str, Any], terms: Terms) -> tuple[str, bool]:
     known = terms.facts["base_policies"]
     found = set[str]()
     for coding in (consent.get("policyRule") or {}).get("coding") or ():
-        meaning = known.get(coding.get("code"), "")
+        meaning = known.get(coding.get("code"))
         system = terms.system(coding.get("system") or "")
         if meaning and (system == ACT_CODE or (not system and meaning != PERMIT)):
             found.add(meaning)

@@ -126,15 +126,18 @@ class Subject:
 
     @Once
     def keys(self) -> frozenset[Key]:
-        """The names of the resource itself (M9 instance)."""
+        """The names of the resource itself (M9 instance); what is contained is a part of its container."""
         own, _ = identifiers(self.resource.get("identifier"))
+        if self.parent:
+            return own | self.parent.keys
         reference = f"{self.type}/{self.resource.get('id', '')}"
         return own | {normalise(reference, self.policy.fhir_base, self.home)}
 
     @Once
     def references(self) -> frozenset[Key]:
         """Everything the resource refers to, without what is contained (M9 related)."""
-        return frozenset().union(*(_references(value, self) for name, value in self.resource.items() if name != "contained"), NOBODY)
+        own = (_references(value, self) for name, value in self.resource.items() if name != "contained")
+        return frozenset().union(*own, self.parent.references if self.parent else NOBODY)
 
     @Once
     def authors(self) -> frozenset[Key]:

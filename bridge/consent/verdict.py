@@ -131,7 +131,7 @@ def _permit(rule: Rule, unit: Unit, request: Request, terms: Terms, consent: Spe
         if floor:
             return NA, (*floors, floor)
         return PERMIT, (*rule.why, *(("F2",) if PART2 in unit.labels.sensitivities else ()))
-    if rule.root and not rule.data.empty:  # this exchange is addressed, and this data left out
+    if rule.root:  # this exchange is addressed, and this data left out
         return WEAK, rule.why
     return NA, floors
 
@@ -157,3 +157,12 @@ def _describes(rule: Rule, listed: frozenset[str], terms: Terms) -> bool:
     if rule.data.codes is not None or not terms.part2_described_by.isdisjoint(listed):
         return True
     return any(each.meaning == "instance" for each in rule.data.data or ())
+
+
+def deciding(live: Live, unit: Unit, request: Request, terms: Terms, consent: Speaking) -> Live:
+    """The rule that gave what `judge` heard from this consent, at or below `live`: for those who explain it."""
+    said, _ = _evaluate(live, unit, request, terms, consent)
+    for kid in live.kids if said in (DENY, PERMIT) else ():
+        if _evaluate(kid, unit, request, terms, consent)[0] == said:
+            return deciding(kid, unit, request, terms, consent)
+    return live

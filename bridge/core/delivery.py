@@ -10,7 +10,7 @@ class Delivery:
     """What a connector is handed, already decided, redacted and projected for this recipient.
 
     `id` is the idempotency key and stays the same when it is sent again. `kind` is `referral`, `cancel`, `note`,
-    `outcome` (FHIR R4 Bundle, `application/fhir+json`) or `oru` (HL7v2 ORU^R01). `key` is the recipient's own id of the
+    `outcome`, `withdrawal` (FHIR R4 Bundle, `application/fhir+json`) or `oru` (HL7v2 ORU^R01). `key` is the recipient's own id of the
     patient, for ordering on its side. `referral` is the short reference a person can quote.
     """
 

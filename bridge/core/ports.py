@@ -59,6 +59,13 @@ class Work(Protocol):
     def consents(self, patient: str) -> list[dict[str, Any]]:
         """Every Consent on file for the patient, whatever its status."""
 
+    def generation(self, patient: str) -> int:
+        """How often the patient's consents on file have changed: what is worked out from them may be kept under this number.
+        0: none are on file, or this unit of work has changed them, and nothing may be kept."""
+
+    def expect(self, patient: str, due: datetime | None) -> None:
+        """Time alone changes what the patient's consents say at this moment next (never, for None)."""
+
     def referrals(self, patient: str) -> list[Referral]:
         """All referrals of the patient, open and closed, oldest first."""
 
@@ -83,7 +90,11 @@ class Work(Protocol):
         """Queue for delivery; the same id again is no second row."""
 
     def outgoing(self, patient: str) -> list[Outgoing]:
-        """Every delivery about this patient that was queued before this unit of work, in order."""
+        """Every delivery about this patient, in order, as this unit of work has left it; one that it has queued itself has
+        no number yet (`seq` 0)."""
+
+    def disclosures(self, patient: str) -> list[Disclosure]:
+        """What has left about this patient, in order, this unit of work's own at the end."""
 
     def settle(self, id_: str, state: str, why: str = "", due: datetime | None = None) -> None:
         """Move an outbox row: sent, withheld, refused, or waiting again from `due`."""
@@ -134,7 +145,13 @@ class Ledger(Protocol):
 
     def decisions(self, patient: str = "", message_id: str = "") -> list[DecisionRow]: ...
 
-    def disclosures(self, patient: str) -> list[Disclosure]: ...
+    def disclosures(self, patient: str = "") -> list[Disclosure]: ...
+
+    def generations(self, patients: Iterable[str]) -> dict[str, int]:
+        """Work.generation of these patients, as it is committed now; those without any are left out."""
+
+    def expiring(self, limit: int, now: datetime) -> list[str]:
+        """Patients whose consents say something else since a moment that has passed, longest ago first."""
 
     def held(self, state: str = "open") -> list[HeldItem]: ...
 

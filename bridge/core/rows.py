@@ -105,7 +105,8 @@ class Outgoing:
 class DecisionRow:
     """One recorded decision: for which message, recipient and resource version, at what moment, with which result.
 
-    `stage` is `commit` (when the message was processed) or `send` (again, at delivery).
+    `stage` is `commit` (when the message was processed), `send` (again, at delivery) or `consent` (again, because the
+    patient's consents have changed: of what waits, and of what the recipient already holds).
     """
 
     message_id: str
@@ -121,11 +122,17 @@ class DecisionRow:
     consents: tuple[str, ...] = ()
     redact_paths: tuple[str, ...] = ()
     review: tuple[str, ...] = ()
+    obligations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """One thing that left: what, to whom, when, for which purpose and under which consent."""
+    """One thing that left: what, to whom, when, for which purpose and under which consent (`id/version`).
+
+    `versions` are those of `resources`, in their order; `redacted` are the resources that left in part, by the consent
+    decision; `obligations` what went with them. `confidentiality` is the v3-Confidentiality code that each carried ("" for
+    none).
+    """
 
     delivery_id: str
     at: str
@@ -135,6 +142,10 @@ class Disclosure:
     purpose: str
     consents: tuple[str, ...]
     kind: str
+    versions: tuple[int, ...] = ()
+    redacted: tuple[str, ...] = ()
+    obligations: tuple[str, ...] = ()
+    confidentiality: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,12 +96,12 @@ def attachment_type(value: Value, sender: Sender) -> str | None:
     return (attachment(value, sender) or {}).get("contentType")
 
 
-def attachment_data(value: Value, sender: Sender) -> str | None:
+def attachment_content(value: Value, sender: Sender) -> str | None:
     """ED -> base64Binary: its content."""
     return (attachment(value, sender) or {}).get("data")
 
 
-def plain_data(value: Value, sender: Sender) -> str | None:
+def plain_content(value: Value, sender: Sender) -> str | None:
     """ST, TX, FT -> base64Binary: the text in UTF-8."""
     return (plain_text(value, sender) or {}).get("data")
 
@@ -194,7 +194,7 @@ def _table(rows: dict[str, dict[str, Converter]]) -> dict[tuple[str, str], Conve
 _STRINGS = "string markdown"
 CONVERTERS: dict[tuple[str, str], Converter] = _table({
     "ST TX FT GTS": {
-        _STRINGS: text, "Attachment": plain_text, "base64Binary": plain_data,
+        _STRINGS: text, "Attachment": plain_text, "base64Binary": plain_content,
         "code id": codes.code, "uri url canonical oid": text, "boolean": boolean,
         "CodeableConcept": codes.text_concept, "Identifier": ids.plain_identifier, "HumanName": names.human_name,
         "ContactPoint": names.contact_point, "decimal": numbers.decimal, "integer": numbers.integer,
@@ -239,7 +239,7 @@ CONVERTERS: dict[tuple[str, str], Converter] = _table({
     "PL": {"Identifier": ids.place_identifier, _STRINGS: ids.place_name},
     "DLD": {_STRINGS: place_of_discharge},
     "FC": {"CodeableConcept": class_of_finance, "code": codes.code, _STRINGS: text},
-    "ED": {"Attachment": attachment, "code": attachment_type, "base64Binary": attachment_data},
+    "ED": {"Attachment": attachment, "code": attachment_type, "base64Binary": attachment_content},
     "RP": {"Attachment": pointer, "url": text},
     "MSG": {"code": codes.code, _STRINGS: text},
     "PT VID JCC DIN DLN FN": {"code": codes.code, _STRINGS: text},

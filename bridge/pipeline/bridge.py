@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bridge.consent.house import House
 from bridge.core.envelope import Envelope
 from bridge.core.ids import Ids
 from bridge.core.ports import Clock, Ledger
@@ -36,7 +37,8 @@ class Bridge:
     """The parts of the line of DESIGN section 2, in its order, and what they share.
 
     `hospital` stands in for a feed whose settings name no EHR partner. `zone` is the site's IANA zone for consents'
-    dates; `fhir_base` prefixes fullUrls.
+    dates; `fhir_base` prefixes fullUrls. `house` are the site's own rules, `jurisdictions` the overlays that apply to all of it,
+    `labels` the folders of consent label rules.
     """
 
     feeds: Feeds
@@ -51,6 +53,9 @@ class Bridge:
     hospital: Partner
     zone: str = "UTC"
     fhir_base: str = "https://bridge.invalid/fhir"
+    house: House = field(default_factory=House)
+    jurisdictions: frozenset[str] = frozenset()
+    labels: tuple[str, ...] = ()
     words: Words = field(default_factory=Words)
 
     @property

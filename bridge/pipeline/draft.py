@@ -15,7 +15,9 @@ from bridge.hl7v2 import message as hl7
 from bridge.pipeline import signed
 from bridge.pipeline.bridge import FEED, Bridge
 from bridge.pipeline.names import recorder
+from bridge.pipeline.part2 import relayed
 from bridge.pipeline.read import CHANNEL, TAKEN
+from bridge.pipeline.source import from_form, from_source
 from bridge.referral import finding, intake
 from bridge.referral.intake import Answer
 
@@ -60,6 +62,7 @@ def _hl7v2(envelope: Envelope, bridge: Bridge) -> Draft | Rejected:
         draft = replace(draft, event_time=envelope.received.isoformat())
     for patient in draft.of_type("Patient"):
         patient["meta"] = {**patient.get("meta", {}), "source": FEED + feed.name}
+    draft = from_source(draft, feed.name, bridge)
     return replace(draft, issues=(*message.repairs, *draft.issues)) if message.repairs else draft
 
 
@@ -68,11 +71,15 @@ def _fhir(document: dict[str, Any], envelope: Envelope, bridge: Bridge) -> Draft
     if kind not in TAKEN:
         return _refuse("BRG-M405", "resourceType", "only QuestionnaireResponse, and Consent alone or in a Bundle, are taken in as FHIR",
                        "send the others as HL7v2, or as a record", "not-supported")
+    if relayed(document, envelope, bridge):
+        return _refuse("BRG-C010", "meta.security", "a record that its recipient may not pass on (42 CFR part 2)",
+                       "the programme that made it sends it, under a consent that names the recipient", "security")
     if kind != "QuestionnaireResponse":
         return signed.consent(document, envelope, bridge)
     if errors := [issue for issue in bridge.profiles.check(document) if issue.severity in ("error", "fatal")]:
         return Rejected(tuple(errors))
     draft, _ = finding.draft(document, bridge.ids, received=envelope.received.isoformat())
+    draft = from_source(from_form(draft, document), envelope.feed, bridge)
     errors = [issue for issue in draft.issues if issue.severity in ("error", "fatal")]
     if (sender := recorder(envelope, bridge)) in bridge.partners:
         for form in draft.of_type("QuestionnaireResponse"):

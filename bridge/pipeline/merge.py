@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bridge.consent.mark import remembered
 from bridge.core.draft import Draft
 from bridge.core.ports import Work
 from bridge.core.rows import InboxRow
@@ -118,6 +119,8 @@ def merge(new: Resource, gone: tuple[str, ...], of: str, event: str, stored: Res
         return new, {"": max(of, told.at[""])}
     else:
         merged, at = tell(new, gone, of, stored, told)
+    if stored is not None:
+        merged = remembered(remembered(merged, new), stored)
     if new["resourceType"] == "Encounter":
         merged = _visit(merged, at, _said(new, event, of, stored, told))
     elif new["resourceType"] == "Patient":

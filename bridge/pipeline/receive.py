@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from bridge.consent.mark import is_redacted
 from bridge.core.draft import Draft
 from bridge.core.envelope import HL7V2
 from bridge.core.errors import Transient, Unreadable
 from bridge.core.issue import Issue
 from bridge.core.outcome import Accepted, Held, Outcome, Rejected, Retry, name
 from bridge.core.ports import Work
-from bridge.core.rows import HeldItem, InboxRow, Outgoing
+from bridge.core.rows import HeldItem, InboxRow
 from bridge.observe.log import logger
 from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.check import check
@@ -25,6 +26,7 @@ from bridge.pipeline.person import homes, join, joins, land
 from bridge.pipeline.question import item
 from bridge.pipeline.refer import Referred, answered, refer
 from bridge.pipeline.release import release
+from bridge.pipeline.source import from_performers, from_source
 from bridge.referral.intake import Answer
 from bridge.referral.match import identify, strong_identifiers
 
@@ -49,14 +51,15 @@ def receive(rows: Sequence[InboxRow], bridge: Bridge, answers: Mapping[str, Held
     read: list[Read] = [attempt(lambda row=row: draft_of(row.envelope, bridge)) for row in rows]
     outcomes: list[Outcome] = []
     waiting: dict[str, Retry] = {}
-    queued: list[Outgoing] = []
-    # a merge of two records looks at what both shards have done, and neither may do more meanwhile (DESIGN 2, ordering)
-    with bridge.ledger.work(alone=any(isinstance(one, Draft) and joins(one) for one in read)) as work:
+    # a merge of two records looks at what both shards have done, and neither may do more meanwhile (DESIGN 2, ordering); a
+    # consent looks at what has left, and nothing may be written down as sent meanwhile
+    alone = any(isinstance(one, Draft) and (joins(one) or one.of_type("Consent")) for one in read)
+    with bridge.ledger.work(alone=alone) as work:
         _preload(read, work)
         for row, one in zip(rows, read, strict=True):
             answer = (answers or {}).get(row.envelope.id)
             outcome = waiting.get(row.key) or attempt(
-                lambda row=row, one=one, answer=answer: _take(row, one, work, bridge, answer, queued), work)
+                lambda row=row, one=one, answer=answer: _take(row, one, work, bridge, answer), work)
             if isinstance(outcome, Retry) and row.key:
                 waiting[row.key] = outcome  # later messages of this patient wait with it, in order
             if not isinstance(outcome, Accepted):
@@ -79,17 +82,19 @@ def park(row: InboxRow, bridge: Bridge) -> Outcome:
     return outcome
 
 
-def _take(row: InboxRow, read: Read, work: Work, bridge: Bridge, answer: HeldItem | None, queued: list[Outgoing]) -> Outcome:
-    """The half of the line that reads what is on file; every write goes into the open transaction.
-
-    `queued` grows by what the message queues, for a consent that comes later in the batch.
-    """
+def _take(row: InboxRow, read: Read, work: Work, bridge: Bridge, answer: HeldItem | None) -> Outcome:
+    """The half of the line that reads what is on file; every write goes into the open transaction."""
     if isinstance(read, Answer):
         referred = answered(row, read, work, bridge)
+        if isinstance(referred, Referred):
+            referred = replace(referred, draft=from_source(referred.draft, row.envelope.feed, bridge))
     elif isinstance(read, Draft):
         blocking = next((question for question in read.questions if question.kind == "message"), None)
         if blocking is not None and answer is None:  # the mapping said `or_hold`
             return Held(blocking, read.issues)
+        if cut := [one for one in read.resources if is_redacted(one) and work.resource(ref_of(one))]:
+            return Rejected((Issue("error", "BRG-C003", cut[0]["resourceType"], "a redacted copy of what is on file is no source to update it from",
+                                   "send the whole, or nothing", "business-rule"),))
         own = bridge.ids.uuid("Patient", row.source, read.patient)
         found = identify(read, work, own, answer.answer if answer and answer.question_kind == "patient" else "")
         if isinstance(found, Held):
@@ -106,10 +111,10 @@ def _take(row: InboxRow, read: Read, work: Work, bridge: Bridge, answer: HeldIte
         return referred
     if row.conflict and row.envelope.content_type == HL7V2:
         referred = replace(referred, draft=replace(referred.draft, issues=(*referred.draft.issues, REUSED)))
-    referred = replace(referred, draft=check(referred.draft, bridge.profiles))
+    referred = replace(referred, draft=check(from_performers(referred.draft, bridge), bridge.profiles))
     if lost := _without_person(read, referred.draft, bridge):
         return lost
-    queued += release(row, referred, work, bridge, queued)
+    release(row, referred, work, bridge)
     return Accepted(referred.draft, tuple(question for _, question in referred.waiting))
 
 

@@ -2,70 +2,64 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
-from bridge.consent import moment
-from bridge.consent.decide import decide_each, prepare
-from bridge.consent.request import Party, Policy, Request
-from bridge.consent.standing import Prepared
-from bridge.core.decision import Decision
+from bridge.consent.mark import remembered
 from bridge.core.ports import Work
-from bridge.core.rows import DecisionRow, InboxRow, Outgoing
-from bridge.pipeline import custody
+from bridge.core.rows import InboxRow
 from bridge.pipeline.bridge import Bridge
+from bridge.pipeline.consents import received
+from bridge.pipeline.decide import Kept, decisions, stored, withheld
 from bridge.pipeline.merge import STAYS
-from bridge.pipeline.outgoing import outputs, ref_of
+from bridge.pipeline.outgoing import ref_of
 from bridge.pipeline.question import item
+from bridge.pipeline.reconsider import Cause, reconsider
 from bridge.pipeline.refer import Referred
 from bridge.pipeline.told import Told
-from bridge.referral.flag import minded
-from bridge.referral.match import records, survivor
-from bridge.referral.partner import Partner
-from bridge.referral.terms import PARTNER
+from bridge.referral.match import survivor
 
 Resource = dict[str, Any]
-Kept = dict[str, tuple[Resource, int]]
-"""Resources with their versions, by `Type/id`."""
-ESSENTIAL = ("Task", "ServiceRequest", "Patient")
-"""Without any of these a delivery says nothing: one of them denied withholds it whole."""
 
 
-def release(row: InboxRow, referred: Referred, work: Work, bridge: Bridge, queued: Sequence[Outgoing] = ()) -> list[Outgoing]:
+def release(row: InboxRow, referred: Referred, work: Work, bridge: Bridge) -> None:
     """Write resources, referrals, decisions, deliveries and questions of one message into the open transaction.
 
     A delivery that consent does not allow is queued as withheld: a consent that comes later lets it go, and it is
-    decided again before it leaves either way. `queued` are the deliveries of earlier messages of the same transaction;
-    returns those of this one.
+    decided again before it leaves either way. A Consent, and a merge of records, is news for everything else about the
+    person that waits or has left (reconsider).
     """
     draft, message_id = referred.draft, row.envelope.id
     kept: Kept = {}
     work.preload([ref_of(one) for one in draft.resources], ())
+    before = {ref: stored(ref, work)[1] for ref in map(ref_of, draft.of_type("Consent"))}
     for resource in draft.resources:
-        kept[ref_of(resource)] = resource, _put(resource, row, referred, work)
+        ref = ref_of(resource)
+        labelled = resource if ref in referred.told else remembered(resource, work.resource(ref))  # `on_file` has done it for those
+        kept[ref] = labelled, _put(labelled, row, referred, work)
     for referral in referred.referrals:
         work.refer(referral)
-    outgoing = []
     for one in referred.outgoing:
         why = withheld(decisions(one, "commit", work, bridge, kept))
-        outgoing.append(replace(one, state="withheld" if why else "waiting", why=why))
-        work.enqueue(outgoing[-1])
-    if draft.of_type("Consent") or referred.joined:
-        for record in records(draft.patient, work):
-            _let_go(record, queued, work)
+        work.enqueue(replace(one, state="withheld" if why else "waiting", why=why))
+    if referred.joined or any(_news(kept[ref][1] != version, bridge) for ref, version in before.items()):
+        people = [draft.patient, *(one["id"] for one in draft.of_type("Patient"))]
+        reconsider(people, Cause(message_id, message_id), work, bridge)
     _ask(row, referred, work, bridge)
     work.finish(message_id, "accepted", issues=draft.issues, mapping=draft.mapping, version=draft.version,
                 patient=draft.patient, outputs=list((dict(referred.moved) | {ref: version for ref, (_, version) in kept.items()}).items()))
-    return outgoing
+
+
+def _news(changed: bool, bridge: Bridge) -> bool:
+    """Whether a Consent that came in changes an answer: it says something else, or a copy's age counts for somebody."""
+    return changed or any(one.consent_max_age for one in bridge.partners.values())
 
 
 def _put(resource: Resource, row: InboxRow, referred: Referred, work: Work) -> int:
     """Store a resource under the person whom it is about now, with what is remembered of who said it."""
     draft, ref = referred.draft, ref_of(resource)
+    if resource["resourceType"] == "Consent":
+        resource = received(resource, row.envelope.received)
     told = referred.told.get(ref)
     if resource["resourceType"] in STAYS:
         person = resource["id"] if resource["resourceType"] == "Patient" else referred.home or draft.patient
@@ -74,110 +68,6 @@ def _put(resource: Resource, row: InboxRow, referred: Referred, work: Work) -> i
     if told is None and not work.told(ref):
         told = Told(referred.home)
     return work.put(resource, person, row.envelope.id, draft.event_time, told.write() if told else "")
-
-
-def decisions(
-    outgoing: Outgoing, stage: str, work: Work, bridge: Bridge, kept: Mapping[str, tuple[Resource, int]] | None = None,
-) -> list[tuple[Resource, Decision]]:
-    """Decide and record every resource of a delivery, at this moment, for its recipient; a resource that is gone is left out.
-
-    `kept` is what the message itself has just put: it need not be read again.
-    """
-    partner, now = bridge.partners[outgoing.recipient], bridge.clock()
-    offered = carried(outgoing, work, kept or {})
-    resources = minded([resource for resource, _ in offered.values()], work.of_patient(outgoing.patient, "Flag"), partner)
-    holder = custody.custodian(partner, resources, bridge)
-    at, policy = now.isoformat(), policy_for(partner, bridge, holder)
-    consents = prepared(spoken(outgoing.patient, partner, holder, work), policy)
-    decided = decide_each(request(partner, now, policy, holder), resources, consents, policy)
-    for (ref, (_, version)), decision in zip(offered.items(), decided, strict=True):
-        work.decided(DecisionRow(
-            outgoing.message_id, stage, at, partner.id, outgoing.patient, ref, version, partner.purpose, decision.effect,
-            decision.rules, decision.consents, decision.redact_paths, decision.review))
-    for effect, count in Counter([decision.effect for decision in decided]).items():
-        bridge.metrics.decisions.labels(partner.id, stage, effect).inc(count)
-    return list(zip(resources, decided, strict=True))
-
-
-def carried(outgoing: Outgoing, work: Work, kept: Mapping[str, tuple[Resource, int]]) -> Kept:
-    """The resources of a delivery as they are now, with what a Task has come to point at meanwhile."""
-    found: Kept = {}
-    waiting = list(outgoing.refs)
-    for ref in waiting:
-        if ref in found:
-            continue
-        resource, version = kept.get(ref) or stored(ref, work)
-        if resource is None:
-            continue
-        found[ref] = resource, version
-        if resource["resourceType"] == "Task":
-            waiting += outputs(resource)
-    return found
-
-
-def stored(ref: str, work: Work) -> tuple[Resource | None, int]:
-    """What is on file under `Type/id`, with its version."""
-    resource = work.resource(ref)
-    return resource, int(resource["meta"]["versionId"]) if resource else 0
-
-
-def withheld(decided: Sequence[tuple[Resource, Decision]]) -> str:
-    """Why a delivery may not leave; "" when it may."""
-    for resource, decision in decided:
-        if decision.effect == "deny" and resource["resourceType"] in ESSENTIAL:
-            return f"consent: {resource['resourceType']} denied by {', '.join(decision.rules) or 'default'}"
-    return "" if any(decision.effect != "deny" for _, decision in decided) else "consent: nothing may leave"
-
-
-def prepared(consents: Sequence[Resource], policy: Policy) -> Prepared:
-    """A patient's consents, ready to be asked; those without any share one answer."""
-    return prepare(consents, policy) if consents else unasked(policy)
-
-
-@lru_cache(64)
-def unasked(policy: Policy) -> Prepared:
-    """What is asked when nobody has recorded a consent."""
-    return prepare((), policy)
-
-
-def spoken(patient: str, partner: Partner, holder: Partner | None, work: Work) -> Sequence[Resource]:
-    """The consents that may speak between these two."""
-    consents = work.consents(patient)
-    return custody.releases(consents) if custody.victims(partner, holder) else consents
-
-
-def policy_for(partner: Partner, bridge: Bridge, holder: Partner | None = None) -> Policy:
-    """What the contract with this partner says when no consent speaks, in the site's zone; a victim service provider gives
-    nothing without a release, whatever the contract of the other says."""
-    default = "deny" if custody.victims(holder) else partner.no_consent
-    return Policy(no_consent=default, timezone=bridge.zone, fhir_base=bridge.fhir_base)
-
-
-def request(partner: Partner, at: datetime, policy: Policy, holder: Partner | None = None) -> Request:
-    """The question to the consent filter: this partner, for the purpose of its contract, at this moment, from this custodian."""
-    return Request(named(partner, policy), partner.purpose, "disclose", moment.instant(at),
-                   named(holder, policy) if holder else None, clearances=frozenset(partner.clearances))
-
-
-def named(partner: Partner, policy: Policy) -> Party | None:
-    """The partner as consents may name it: itself, or its kind."""
-    return party(partner.id, ((custody.KIND, custody.kind_of(partner)), *partner.identifiers), policy)
-
-
-@lru_cache(1024)
-def party(partner: str, identifiers: tuple[tuple[str, str], ...], policy: Policy) -> Party | None:
-    """The partner as consents may name it: by its id here, and by the identifiers of its organisation."""
-    return Request.parse({"recipient": {
-        "reference": f"Organization/{partner}",
-        "identifier": [{"system": system, "value": value} for system, value in ((PARTNER, partner), *identifiers)],
-    }}, policy).recipient
-
-
-def _let_go(patient: str, queued: Sequence[Outgoing], work: Work) -> None:
-    """Let every delivery that consent held back be decided again now: it waits, and is decided when it leaves."""
-    for one in (*work.outgoing(patient), *queued):
-        if one.state == "withheld" and one.patient == patient:
-            work.settle(one.id, "waiting")
 
 
 def _ask(row: InboxRow, referred: Referred, work: Work, bridge: Bridge) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import orjson
 
+from bridge.consent import notice
+from bridge.consent.notice import marked
 from bridge.consent.redact import redact
+from bridge.consent.release import held_back, verify_release
 from bridge.consent.release import release as cut
-from bridge.consent.release import verify_release
+from bridge.consent.terms import CONFIDENTIALITY
 from bridge.core.decision import Decision
 from bridge.core.delivery import Delivery, Receipt
 from bridge.core.envelope import FHIR, HL7V2
@@ -25,14 +28,16 @@ from bridge.fhir.reference import rewrite
 from bridge.fhir.release import down
 from bridge.hl7v2.build import write
 from bridge.observe.log import logger
+from bridge.pipeline import part2, withdrawal
 from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.check import claim
-from bridge.pipeline.custody import custodian, victims
+from bridge.pipeline.custody import victims
+from bridge.pipeline.decide import ESSENTIAL, decisions, filter_for, followed, policy_for, stored, withheld
 from bridge.pipeline.fault import fault_issue
 from bridge.pipeline.outgoing import ref_of
-from bridge.pipeline.release import ESSENTIAL, decisions, policy_for, prepared, request, spoken, withheld
+from bridge.pipeline.reconsider import WITHDRAWAL, Cause, reconsider
 from bridge.referral import answer
-from bridge.referral.match import records, survivor
+from bridge.referral.match import records
 from bridge.referral.partner import Partner
 
 Resource = dict[str, Any]
@@ -61,11 +66,15 @@ MASKED = {"name": [WITHHELD], "_gender": WITHHELD}
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A delivery that may leave, with what has to be written down once it has."""
+    """A delivery that may leave, with what has to be written down once it has.
+
+    `generation` is that of the patient's consents by which it was decided.
+    """
 
     row: Outgoing
     delivery: Delivery
     disclosure: Disclosure
+    generation: int
     note: str = ""
 
 
@@ -73,12 +82,14 @@ def send(rows: Sequence[Outgoing], bridge: Bridge, connector: Callable[[str], Co
     """Send outbox rows in order; counts by state (sent, withheld, retry, refused).
 
     Decisions are recorded before anything leaves, receipts and disclosures after. A crash between the two sends again
-    under the same id. One that must wait keeps the later ones of the same patient and recipient back. A row that we
+    under the same id. What a consent has overtaken since it was decided is not handed over: it is decided again when it is
+    next looked at. One that must wait keeps the later ones of the same patient and recipient back. A row that we
     cannot render is refused by itself, a connector that breaks keeps its own partner waiting: neither stops the others.
     """
     counts: Counter[str] = Counter()
     ready: dict[str, list[Ready]] = {}
     with bridge.ledger.work() as work:
+        work.preload((), {row.patient for row in rows if row.patient})
         for row in rows:
             state, made = _prepared(row, work, bridge)
             if isinstance(made, Ready):
@@ -87,9 +98,17 @@ def send(rows: Sequence[Outgoing], bridge: Bridge, connector: Callable[[str], Co
                 work.settle(row.id, state, made)
                 counts[state] += 1
                 bridge.metrics.deliveries.labels(row.recipient, row.kind, state).inc()
-    for recipient, batch in ready.items():
-        counts.update(_record(batch, _handed(recipient, batch, connector), bridge))
+    for recipient, decided in ready.items():
+        batch = _current(decided, bridge)
+        if batch:
+            counts.update(_record(batch, _handed(recipient, batch, connector), bridge))
     return counts
+
+
+def _current(batch: Sequence[Ready], bridge: Bridge) -> list[Ready]:
+    """Those by whose consents nothing has changed since they were decided."""
+    now = bridge.ledger.generations({one.row.patient for one in batch})
+    return [one for one in batch if one.generation == now.get(one.row.patient, 0)]
 
 
 def _prepared(row: Outgoing, work: Work, bridge: Bridge) -> tuple[str, Ready | str]:
@@ -130,47 +149,96 @@ def prepare(row: Outgoing, work: Work, bridge: Bridge) -> Ready | str:
     if partner is None:
         return "the partner is no longer in the settings"
     row = followed(row, work)
+    generation = work.generation(row.patient)
+    if row.kind == WITHDRAWAL:
+        return _withdrawal(row, partner, generation, work, bridge)
     decided = decisions(row, "send", work, bridge)
     if why := withheld(decided):
         return why
     leaving = payload(decided, partner, bridge)
     if isinstance(leaving, str):
         return leaving
-    holder = custodian(partner, [resource for resource, _ in decided], bridge)
-    if why := _not_plain(row, leaving, partner, holder, work, bridge):
+    if why := _stopped(row, decided, leaving, work, bridge):
         return why
-    missing = {ref.split("/")[0] for ref in row.refs if ref.startswith(ESSENTIAL)} - {one["resourceType"] for one in leaving}
-    if missing:
-        return f"incomplete: nothing is left of {', '.join(sorted(missing))}"
-    if why := _overtaken(row, leaving, work):
-        return why
-    key, note = bridge.ids.pairwise(partner.id, "Patient", row.referral if victims(partner) else row.patient), ""
+    effect = {ref_of(one): decision for one, decision in decided}
+    left = [ref_of(one) for one in leaving]
+    protected = [ref for ref in left if part2.OBLIGATION in effect[ref].obligations]
+    under = {one.split("/")[0] for ref in protected for one in effect[ref].consents}
+    scopes = [one for one in work.consents(row.patient) if one["id"] in under]
+    note = ""
     if row.kind == "oru":
-        body, kind = oru(row, leaving, partner, bridge), HL7V2
+        body, kind = oru(row, leaving, partner, bridge, part2.texts(scopes, partner) if protected else ()), HL7V2
         if isinstance(body, Issue):
             return str(body)
     else:
-        named, lost = own_names(leaving, partner, bridge)
-        body, kind = orjson.dumps(bundle.collection(named, base=bridge.fhir_base)), FHIR
-        note = f"without what SDOH Clinical Care {partner.sdohcc} has no code for: {', '.join(lost)}" if lost else ""
+        made, note = _bundle(row, leaving, protected, scopes, partner, bridge)
+        body, kind = orjson.dumps(made), FHIR
+    key = _person_key(row, partner, bridge)
+    return Ready(row, Delivery(row.id, partner.id, row.kind, kind, body, key, row.referral),
+                 _disclosure(row, decided, leaving, partner, bridge), generation, note)
+
+
+def _stopped(row: Outgoing, decided: Sequence[tuple[Resource, Decision]], leaving: Sequence[Resource], work: Work, bridge: Bridge) -> str:
+    """Why what is left may not leave after all; "" when it may."""
+    if why := _not_plain(row, decided, leaving, work, bridge):
+        return why
+    missing = {ref.split("/")[0] for ref in row.refs if ref.startswith(ESSENTIAL)} - {one["resourceType"] for one in leaving}
+    return f"incomplete: nothing is left of {', '.join(sorted(missing))}" if missing else _overtaken(row, leaving, work)
+
+
+def _bundle(row: Outgoing, leaving: Sequence[Resource], protected: Sequence[str], scopes: Sequence[Resource], partner: Partner,
+            bridge: Bridge) -> tuple[Resource, str]:
+    """The Bundle as this partner gets it, with what goes with its Part 2 records; and what was lost on the way."""
+    named, lost = own_names(leaving, partner, bridge)
+    if protected:
+        alone = _alone(map(ref_of, leaving), partner)
+        theirs = [_own_ref(ref, partner, bridge, alone) for ref in protected]
+        named = part2.accompanied(named, theirs, scopes, partner, bridge.ids.uuid("part2-notice", row.id), bridge.clock().isoformat())
+    made = bundle.collection(named, base=bridge.fhir_base)
+    note = f"without what SDOH Clinical Care {partner.sdohcc} has no code for: {', '.join(lost)}" if lost else ""
+    return marked(made, notice.load().security) if protected else made, note
+
+
+def _disclosure(row: Outgoing, decided: Sequence[tuple[Resource, Decision]], leaving: Sequence[Resource], partner: Partner,
+                bridge: Bridge) -> Disclosure:
+    """What is written down once these resources have left."""
+    by_ref = {ref_of(one): (one, decision) for one, decision in decided}
+    left = [by_ref[ref_of(one)] for one in leaving]
     consents = tuple(sorted({one for _, decision in decided for one in decision.consents}))
-    left = tuple(ref_of(one) for one in leaving)
-    disclosure = Disclosure(row.id, bridge.clock().isoformat(), partner.id, row.patient, left, partner.purpose, consents, row.kind)
-    return Ready(row, Delivery(row.id, partner.id, row.kind, kind, body, key, row.referral), disclosure, note)
+    return Disclosure(
+        row.id, bridge.clock().isoformat(), partner.id, row.patient, tuple(map(ref_of, leaving)), partner.purpose,
+        consents, row.kind,
+        versions=tuple(int(one["meta"]["versionId"]) for one, _ in left),
+        redacted=tuple(ref_of(one) for one, decision in left if decision.effect == "redact"),
+        obligations=tuple(dict.fromkeys(each for _, decision in left for each in decision.obligations)),
+        confidentiality=tuple(
+            _confidentiality(one, part2.OBLIGATION in decision.obligations) for one, (_, decision) in zip(leaving, left, strict=True)))
 
 
-def followed(row: Outgoing, work: Work) -> Outgoing:
-    """The row about whoever survives: the records of its person may have been merged since it was queued."""
-    person = survivor(row.patient, work) if row.patient else ""
-    refs = tuple(f"Patient/{person}" if ref == f"Patient/{row.patient}" else ref for ref in row.refs)
-    return row if person == row.patient else replace(row, patient=person, refs=refs)
+def _confidentiality(resource: Resource, restricted: bool) -> str:
+    """The level that a copy says it has; one that goes with a notice is restricted at least."""
+    said = [one["code"] for one in resource.get("meta", {}).get("security", ()) if one.get("system") == CONFIDENTIALITY and "code" in one]
+    return said[0] if said else "R" if restricted else ""
 
 
-def _not_plain(row: Outgoing, leaving: Sequence[Resource], partner: Partner, holder: Partner | None, work: Work, bridge: Bridge) -> str:
+def _withdrawal(row: Outgoing, partner: Partner, generation: int, work: Work, bridge: Bridge) -> Ready:
+    """The news that consent for what this partner holds is gone: Tasks called off and a notice, without anything it has not."""
+    tasks = [one for ref in row.refs if ref.startswith("Task/") and (one := stored(ref, work)[0]) and one["status"] == "cancelled"]
+    person = stored(f"Patient/{row.patient}", work)[0]
+    subject = _known_as(person, partner, bridge).get("identifier", [])[:1] if person else []
+    named = [ref for ref in row.refs if ref.startswith(OWN) or not victims(partner)]  # the others have a name for each referral
+    held = [_own_ref(ref, partner, bridge) for ref in named]
+    now = bridge.clock().isoformat()
+    body = bundle.collection(withdrawal.resources(row.id, tasks, subject, held, now), base=bridge.fhir_base)
+    disclosure = Disclosure(row.id, now, partner.id, row.patient, row.refs, partner.purpose, (), row.kind)
+    key = _person_key(row, partner, bridge)
+    return Ready(row, Delivery(row.id, partner.id, row.kind, FHIR, orjson.dumps(body), key, row.referral), disclosure, generation)
+
+
+def _not_plain(row: Outgoing, decided: Sequence[tuple[Resource, Decision]], leaving: Sequence[Resource], work: Work, bridge: Bridge) -> str:
     """What is left must be a plain permit when it is decided itself (reference/consent.md 1.2, after redaction); or why not."""
-    policy = policy_for(partner, bridge, holder)
-    asked, consents = request(partner, bridge.clock(), policy, holder), prepared(spoken(row.patient, partner, holder, work), policy)
-    wrong = sorted({one["resourceType"] for one in leaving if not verify_release(asked, one, consents, policy)})
+    met = filter_for(row, [resource for resource, _ in decided], bridge.clock(), work, bridge)
+    wrong = sorted({one["resourceType"] for one in leaving if not verify_release(met.asked, one, met.consents, met.policy, met.rules)})
     return f"consent: no plain permit for what is left of {', '.join(wrong)}" if wrong else ""
 
 
@@ -191,12 +259,12 @@ def _overtaken(row: Outgoing, leaving: Sequence[Resource], work: Work) -> str:
 
 def payload(decided: Sequence[tuple[Resource, Decision]], partner: Partner, bridge: Bridge) -> list[Resource] | str:
     """What this partner may see, redacted and projected for its kind, each resource still valid R4; or why not."""
-    leaving, policy = [], policy_for(partner, bridge)
+    leaving, policy, stay = [], policy_for(partner, bridge), held_back(decided, partner.kind)
     for resource, decision in decided:
-        shown = cut(resource, decision, partner.kind, policy=policy)
+        shown = cut(resource, decision, partner.kind, policy=policy, withheld=stay)
         if shown is None:
             continue
-        permitted = redact(resource, decision.redact_paths, policy) if decision.redact_paths else resource
+        permitted = redact(resource, decision.redact_paths, policy, stay) if decision.redact_paths or stay else resource
         sound, _ = claim(_addressed(shown, permitted, partner, bridge), bridge.profiles)
         if sound is None:
             return f"profile: the {resource['resourceType']} that is left is no valid R4"
@@ -222,6 +290,11 @@ def _addressed(shown: Resource, permitted: Resource, partner: Partner, bridge: B
     return {name: value for name, value in shown.items() if value not in ([], {})}
 
 
+def _person_key(row: Outgoing, partner: Partner, bridge: Bridge) -> str:
+    """What a partner may order its deliveries by: the person, or the referral for a victim service provider."""
+    return bridge.ids.pairwise(partner.id, "Patient", row.referral if victims(partner) else row.patient)
+
+
 def _known_as(patient: Resource, partner: Partner, bridge: Bridge) -> Resource:
     """The numbers under which a partner knows the person: a hospital its own ones, everybody else one made for them."""
     if partner.kind == EHR:
@@ -236,18 +309,23 @@ def _known_as(patient: Resource, partner: Partner, bridge: Bridge) -> Resource:
 def own_names(leaving: Sequence[Resource], partner: Partner, bridge: Bridge) -> tuple[list[Resource], list[str]]:
     """The resources under ids that only this partner knows, without a reference to what it does not get, in the release it
     speaks; and the codes that this release could not keep."""
-    # a victim service provider's ids are those of one referral: nobody can tell by them that two are about one person
-    alone = next((one["id"] for one in leaving if one["resourceType"] == "Task"), "") if victims(partner) else ""
-    names = {ref_of(one): f"{one['resourceType']}/{_own_id(one, partner, bridge, alone)}" for one in leaving}
+    alone = _alone(map(ref_of, leaving), partner)
+    names = {ref_of(one): _own_ref(ref_of(one), partner, bridge, alone) for one in leaving}
     own = [{**rewrite(_closed(one, names), names), "id": names[ref_of(one)].split("/")[1]} for one in leaving]
     made = [down(one, partner.sdohcc) for one in own]
     return [one for one, _ in made], sorted({code for _, lost in made for code in lost})
 
 
-def _own_id(resource: Resource, partner: Partner, bridge: Bridge, alone: str) -> str:
-    if resource["resourceType"] in OWN:
-        return str(resource["id"])
-    return bridge.ids.pairwise(partner.id, resource["resourceType"], resource["id"] + alone)
+def _alone(refs: Iterable[str], partner: Partner) -> str:
+    """What a victim service provider's names of things are bound to: the referral they came with, so that nobody can tell by
+    them that two are about one person; "" for everybody else."""
+    return next((ref for ref in refs if ref.startswith("Task/")), "") if victims(partner) else ""
+
+
+def _own_ref(ref: str, partner: Partner, bridge: Bridge, alone: str = "") -> str:
+    """`Type/id` under which this partner knows a resource."""
+    kind, _, id_ = ref.partition("/")
+    return ref if kind in OWN else f"{kind}/{bridge.ids.pairwise(partner.id, kind, id_ + alone)}"
 
 
 def _closed(value: Any, within: dict[str, str]) -> Any:
@@ -261,26 +339,32 @@ def _closed(value: Any, within: dict[str, str]) -> Any:
     return {key: kept for key, one in value.items() if (kept := _closed(one, within)) not in ({}, [])}
 
 
-def oru(row: Outgoing, leaving: Sequence[Resource], partner: Partner, bridge: Bridge) -> bytes | Issue:
-    """The same content as HL7v2 ORU^R01, for engines that do not read FHIR (reference/hl7v2.md a7b)."""
+def oru(row: Outgoing, leaving: Sequence[Resource], partner: Partner, bridge: Bridge, notes: Sequence[str] = ()) -> bytes | Issue:
+    """The same content as HL7v2 ORU^R01, for engines that do not read FHIR (reference/hl7v2.md a7b); `notes` follow PID."""
     by_type: dict[str, list[Resource]] = {}
     for one in leaving:
         by_type.setdefault(one["resourceType"], []).append(one)
     made = answer.oru(
         by_type["Task"][0], by_type["ServiceRequest"][0], by_type["Patient"][0], by_type.get("Procedure", []),
         by_type.get("Observation", []), bridge.ehr(partner), control_id=row.id.replace("-", "")[:20], at=bridge.clock())
-    return made if isinstance(made, Issue) else write(made)
+    if isinstance(made, Issue):
+        return made
+    after = next(place for place, segment in enumerate(made, 1) if segment[0] == "PID")
+    return write([*made[:after], *(["NTE", str(number), None, text] for number, text in enumerate(notes, 1)), *made[after:]])
 
 
 def _record(batch: Sequence[Ready], receipts: Sequence[Receipt], bridge: Bridge) -> Counter[str]:
     counts: Counter[str] = Counter()
     with bridge.ledger.work() as work:
+        current = {one.row.id for one in _current(batch, bridge)}  # no consent is taken in while a work is open
         for one, receipt in zip(batch, receipts, strict=True):
             counts[receipt.state] += 1
             bridge.metrics.deliveries.labels(one.row.recipient, one.row.kind, receipt.state).inc()
             if receipt.state == "sent":
                 work.settle(one.row.id, "sent", one.note)
                 work.disclosed(one.disclosure)
+                if one.row.id not in current:  # a consent came in while it was on its way
+                    reconsider([one.row.patient], Cause(one.row.message_id, f"{one.row.id} on its way"), work, bridge)
             elif receipt.state == "retry":
                 pause = timedelta(seconds=receipt.after * 2 ** min(one.row.attempts, 7))
                 work.settle(one.row.id, "waiting", receipt.why, bridge.clock() + pause)

@@ -21,10 +21,10 @@ from bridge.core.ports import Work
 from bridge.core.rows import HeldItem
 from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.custody import KIND, kind_of, releases, victims
+from bridge.pipeline.decide import policy_for, request
 from bridge.pipeline.forms import FORM, form_of
 from bridge.pipeline.read import Inbound, Incoming, arrive
 from bridge.pipeline.receive import receive
-from bridge.pipeline.release import policy_for, request
 from bridge.referral.match import records, survivor
 from bridge.referral.partner import Partner, reference
 from bridge.referral.terms import PARTNER, PROFILE

@@ -88,15 +88,17 @@ def refer(
 
 def recall(task: Mapping[str, Any], request: Mapping[str, Any], *, event: str, at: str) -> Recalled:
     """Call one referral off because its reason is gone: `event` is the cancel (`ADT^A13`: of the discharge, `ADT^A11`: of
-    the admission), `death`, `corrected` (the discharge would not open it any more) or `merged` (another asks the same).
+    the admission), `death`, `corrected` (the discharge would not open it any more), `merged` (another asks the same) or
+    `consent` (it does not permit the recipient to have it any more).
 
-    Not yet accepted: the Task is cancelled and the request revoked. Accepted or begun: a note for the coordinator and
-    nothing else (reference/hl7v2.md b1). Again for the same event: nothing.
+    Not yet accepted: the Task is cancelled and the request revoked; without consent also when it is accepted and service
+    has not begun. Else: a note for the coordinator and nothing else (reference/hl7v2.md b1). Again for the same event:
+    nothing.
     """
     what, code = _WHY[event]
     if task["status"] in TERMINAL:
         return Recalled()
-    if task["status"] in BEFORE_WORK:
+    if task["status"] in BEFORE_WORK or (event, task["status"]) == ("consent", "accepted"):
         moved = move(task, "cancelled", by="requester", at=max(at, _held(task), key=instant), reason_code=code,
                      reason_text=what, business_status="recalled")
         revoked = settle(request, moved.steps[-1], by="requester") if moved.steps else None
@@ -230,6 +232,7 @@ _WHY = {
     "ADT^A38": ("The planned admission was cancelled", "recalled"),
     "death": ("The person has died", "deceased"),
     "corrected": ("The discharge was corrected and does not ask for this any more", "recalled"),
+    "consent": ("The person's consent has been withdrawn or has ended", "consent-withdrawn"),
     "merged": ("Two records of one person asked for the same; the other referral goes on", "duplicate"),
 }
 """By what calls a referral off: our words, and the reason code of mappings/cbo/reasons.csv."""

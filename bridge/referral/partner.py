@@ -19,8 +19,10 @@ class Partner:
     `purpose` is a v3 PurposeOfUse code. `connector` and `options` say how it is reached. `identifiers` are
     (system, value) of the organisation. `no_consent` is what its contract says when no consent speaks (`deny`, or `permit`
     for data of normal confidentiality). `formats` are those in which a hospital wants answers. `clearances` are compartments
-    it may see. `sdohcc` is the release of SDOH Clinical Care that it speaks. `aliases` are references by
-    which others name it: absolute ones, or `hospital-id/Organization/123` for a relative one of that hospital's server.
+    it may see. `sdohcc` is the release of SDOH Clinical Care that it speaks. `flags` and `jurisdictions` are what rules of the
+    house ask about it. `consent_max_age`: days after which our copy of a consent permits nothing for it (0: no limit). `address`
+    is for the accounting of disclosures. `aliases` are references by which others name it: absolute ones, or
+    `hospital-id/Organization/123` for a relative one of that hospital's server.
     """
 
     id: str
@@ -38,6 +40,10 @@ class Partner:
     formats: tuple[str, ...] = ("fhir",)
     clearances: tuple[str, ...] = ()
     sdohcc: str = "3.0"
+    flags: tuple[str, ...] = ()
+    jurisdictions: tuple[str, ...] = ()
+    consent_max_age: int = 0
+    address: str = ""
     aliases: tuple[str, ...] = ()
 
     def covers(self, address: Mapping[str, Any]) -> bool:

@@ -12,13 +12,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import Connection
 
 from bridge.adapters.store import migration
 from bridge.adapters.store.ledger import SqlLedger, open_ledger
 from bridge.core.errors import BridgeError, SettingsError, StoreUnavailable
+from bridge.core.rows import Disclosure
 from tests.services.ledgers import (  # noqa: F401 (fixtures)
     NOW,
     arrival,
+    decision,
     finish,
     ledger,
     ledger_url,
@@ -262,17 +265,40 @@ def test_an_older_schema_is_brought_up_step_by_step(shared: tuple[SqlLedger, str
 
 
 def test_a_ledger_without_the_origin_of_its_elements_is_brought_up(shared: tuple[SqlLedger, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A resource of a schema before `told` is there after the step, with nothing remembered of who told it."""
+    """A ledger of the first schema keeps what it has: resources without a memory of who told them, records that are chained
+    from now on, and a sweep that looks at every consent once."""
     ledger, _ = shared
     with ledger.work() as work:
         work.put(patient("p1"), "p1", "m-a", "")
+        work.put(resource("Consent", "c1"), "p1", "m-a", "")
+        work.decided(decision("Task/t1"))
+        work.disclosed(Disclosure("d", "", "cbo-a", "p1", ("Task/t1",), "TREAT", (), "referral"))
+    records = ledger.decisions(), ledger.disclosures()
     with ledger._connections.write() as connection:
-        connection.exec_driver_sql("ALTER TABLE resources DROP COLUMN told")
-        connection.exec_driver_sql("DELETE FROM schema_version WHERE version > 1")
-    assert ledger.upgrade() == ["2 remember which message each element of a resource is from"]
+        first_schema(connection)
+    assert [step.split()[0] for step in ledger.upgrade()] == ["2", "3"]
+    assert (ledger.decisions(), ledger.disclosures()) == records
+    assert ledger.expiring(10, NOW) == ["p1"]
+    assert all(well for name, well, _ in ledger.health() if name.startswith("record of"))
     with ledger.work() as work:
         assert work.resource("Patient/p1") is not None
         assert work.told("Patient/p1") == ""
+
+
+def first_schema(connection: Connection) -> None:
+    """Take a ledger back to the first schema, with its rows."""
+    postgres = connection.dialect.name == "postgresql"
+    for table, columns in (("decisions", ("digest",)), ("disclosures", ("digest", "versions", "redacted", "obligations", "confidentiality"))):
+        for name in ("no_change", "no_truncate") if postgres else ("no_update", "no_delete"):
+            connection.exec_driver_sql(f"DROP TRIGGER {table}_{name}{f' ON {table}' if postgres else ''}")
+        if postgres:
+            connection.exec_driver_sql(f"DROP FUNCTION {table}_fixed()")
+        for column in columns:
+            connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {column}")
+    for table in ("chain", "generations"):
+        connection.exec_driver_sql(f"DROP TABLE {table}")
+    connection.exec_driver_sql("ALTER TABLE resources DROP COLUMN told")
+    connection.exec_driver_sql("DELETE FROM schema_version WHERE version > 1")
 
 
 def _column(number: int):

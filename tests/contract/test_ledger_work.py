@@ -9,6 +9,7 @@ import pytest
 
 from bridge.adapters.store.ledger import SqlLedger
 from tests.services.ledgers import (  # noqa: F401 (fixtures)
+    NOW,
     decision,
     ledger,
     ledger_url,
@@ -328,13 +329,24 @@ def test_what_a_message_stored_can_be_compared_with_what_was_there(ledger: SqlLe
     assert ledger.outputs("m-2") == ledger.outputs("m-unknown") == {}
 
 
-def test_a_work_knows_what_was_queued_before_it(ledger: SqlLedger) -> None:
-    """`outgoing` of a work gives the patient's deliveries of every state that earlier works queued, in order."""
+def test_a_work_knows_what_is_queued_as_it_has_left_it(ledger: SqlLedger) -> None:
+    """`outgoing` of a work gives the patient's deliveries in order, its own at the end, each in the state it has put it in;
+    what a savepoint takes back was never there."""
     with ledger.work() as work:
         for id_, of in (("o1", "p1"), ("o2", "p2"), ("o3", "p1")):
             work.enqueue(outgoing(id_, patient=of))
         work.settle("o1", "sent")
     with ledger.work() as work:
         work.enqueue(outgoing("o4"))
-        assert [(row.id, row.state) for row in work.outgoing("p1")] == [("o1", "sent"), ("o3", "waiting")]
+        assert [(row.id, row.state) for row in work.outgoing("p1")] == [("o1", "sent"), ("o3", "waiting"), ("o4", "waiting")]
+        with pytest.raises(KeyError), work.savepoint():
+            work.settle("o3", "withheld", "consent")
+            work.settle("o4", "refused")
+            work.enqueue(outgoing("o5"))
+            assert [(row.id, row.state, row.why) for row in work.outgoing("p1")[1:]] == [
+                ("o3", "withheld", "consent"), ("o4", "refused", ""), ("o5", "waiting", "")]
+            raise KeyError
+        work.settle("o3", "waiting", "later", NOW)
+        assert [(row.id, row.state, row.due, row.attempts) for row in work.outgoing("p1")[1:]] == [
+            ("o3", "waiting", NOW, 1), ("o4", "waiting", None, 0)]
         assert work.outgoing("px") == []

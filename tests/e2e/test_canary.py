@@ -182,6 +182,8 @@ def sinks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         said("replay verify", "replay", "run", plan, "--mode", "verify", "--json")
         said("replay reprocess", "replay", "run", plan, "--mode", "reprocess", "--again", "x", "--allow-older", "--json")
         said("disclosures", "disclosures", known[0].patient, "--json")
+        said("disclosures for people", "disclosures", known[0].patient, "--view", "hipaa")
+        said("audit export", "audit", "export")
         said("disclosures of nobody", "disclosures", f"{MRN}|ZQXNOBODY", out=True)
         said("convert stderr", "convert", *map(str, files), out=False)
         said("convert --out", "convert", "--out", str(folder / "out"), *map(str, files))

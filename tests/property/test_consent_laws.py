@@ -204,7 +204,23 @@ def test_what_is_released_is_a_plain_permit(consents: list[Json], resource: Json
 
 
 @FEW
-@given(provisions(st.just("permit")), st.sampled_from(["permit", "deny"]), resources, requests)
+@given(consent_lists, provisions(st.just("deny")), st.integers(0, 9), resources, requests, policies)
+def test_a_further_deny_within_a_consent_never_opens(
+    consents: list[Json], further: Json, place: int, resource: Json, request: Json, policy: Json
+) -> None:
+    """A further nested deny in one of the consents never lets more out than before."""
+    before, hidden = said(consents, resource, request, policy)
+    changed = [
+        {**each, "provision": {**each["provision"], "provision": [*each["provision"].get("provision", []), further]}} if n == place % len(consents) else each
+        for n, each in enumerate(consents)
+    ]
+    after, more = said(changed, resource, request, policy)
+    assert RANK[after] <= RANK[before]
+    assert after == "deny" or hidden <= more
+
+
+@FEW
+@given(provisions(any_kind), st.sampled_from(["permit", "deny"]), resources, requests)
 def test_both_root_encodings_agree(provision: Json, base: str, resource: Json, request: Json) -> None:
     """A typed root and an untyped root under a base policy say the same (B1)."""
     typed = as_consent({**provision, "type": base}, 1)

@@ -51,9 +51,9 @@ def _sorted(text: str) -> bytes:
 
 
 def split(resource: Mapping[str, Any]) -> tuple[str, str, str]:
-    """`Type/id`, content and meta as JSON text; meta without versionId and lastUpdated, which are the ledger's.
+    """`Type/id`, content and meta as JSON text; meta without versionId and lastUpdated, which are the ledger's (but for a
+    Consent, whose copies its source orders by lastUpdated: consent.md S7).
 
-    A Consent keeps its lastUpdated: that of the sender orders its copies (reference/consent.md 1.2, S7).
     Raises ValueError when there is no type or id, or the resource is no JSON.
     """
     content = dict(resource)
@@ -61,8 +61,8 @@ def split(resource: Mapping[str, Any]) -> tuple[str, str, str]:
     type_, id_ = content.get("resourceType"), content.get("id")
     if not (type_ and id_ and isinstance(type_, str) and isinstance(id_, str)):
         raise ValueError("a resource needs a resourceType and an id to be stored")
-    own = ("versionId",) if type_ == "Consent" else ("versionId", "lastUpdated")
-    if meta and not meta.keys().isdisjoint(own):
+    if meta and ("versionId" in meta or "lastUpdated" in meta):
+        own = ("versionId",) if type_ == "Consent" else ("versionId", "lastUpdated")
         meta = {name: value for name, value in meta.items() if name not in own}
     return plain(f"{type_}/{id_}"), dump(content), dump(meta) if meta else ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -103,9 +103,17 @@ class SqlLedger:
         with self._connections.read() as connection:
             return record.select_decisions(connection, patient, message_id)
 
-    def disclosures(self, patient: str) -> list[Disclosure]:
+    def disclosures(self, patient: str = "") -> list[Disclosure]:
         with self._connections.read() as connection:
             return record.select_disclosures(connection, patient)
+
+    def generations(self, patients: Iterable[str]) -> dict[str, int]:
+        with self._connections.read() as connection:
+            return shelf.generations(connection, patients)
+
+    def expiring(self, limit: int, now: datetime) -> list[str]:
+        with self._connections.read() as connection:
+            return shelf.expiring(connection, limit, now)
 
     def held(self, state: str = "open") -> list[HeldItem]:
         with self._connections.read() as connection:

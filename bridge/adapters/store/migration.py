@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, inspect, select
 
-from bridge.adapters.store.tables import META, schema
+from bridge.adapters.store import chain
+from bridge.adapters.store.tables import META, generations, schema
+from bridge.adapters.store.tables import chain as heads
 from bridge.core.errors import SettingsError
 
 _LOCK = 7_305_801
@@ -25,15 +27,29 @@ class Step:
 
 def _create(connection: Connection) -> None:
     META.create_all(connection)
+    chain.begin(connection)
 
 
 def _told(connection: Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE resources ADD COLUMN told TEXT NOT NULL DEFAULT ''")
 
 
+def _chained(connection: Connection) -> None:
+    for table, column in (("decisions", "digest"), ("disclosures", "digest")):
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
+    for column in ("versions", "redacted", "obligations", "confidentiality"):
+        connection.exec_driver_sql(f"ALTER TABLE disclosures ADD COLUMN {column} TEXT NOT NULL DEFAULT '[]'")
+    META.create_all(connection, tables=[heads, generations])
+    chain.begin(connection)
+    # the sweep looks at each of them once and then knows when to look again
+    connection.exec_driver_sql("INSERT INTO generations (patient, number, due_us) "
+                               "SELECT patient, 1, 0 FROM resources WHERE type = 'Consent' GROUP BY patient")
+
+
 STEPS: tuple[Step, ...] = (
     Step(1, "create the ledger", _create),
     Step(2, "remember which message each element of a resource is from", _told),
+    Step(3, "chain the records of decisions and disclosures; count changes of consent", _chained),
 )
 """A new ledger is created whole by step 1; the steps after it are written off as done and change older ones only."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -53,6 +54,21 @@ def select_outgoing(connection: Connection, message_id: str, recipient: str, pat
         if value:
             query = query.where(column == value)
     return [_outgoing(*row) for row in connection.execute(query)]
+
+
+def overlaid(
+    stored: Iterable[Outgoing], patient: str, queued: Iterable[tuple[Any, ...]], settled: Mapping[str, tuple[Any, ...]],
+) -> list[Outgoing]:
+    """A patient's stored rows and those that `row` made since, each in the state it was settled to since."""
+    rows = list(stored)
+    known = {one.id for one in rows}
+    rows += [one for one in (_outgoing(0, *each) for each in queued) if one.patient == patient and one.id not in known]
+    found = []
+    for one in rows:
+        state, why, due_us, tried, _ = settled.get(one.id, (one.state, one.why, 0, 0, ""))
+        due = one.due if one.id not in settled else None if due_us is None else moment(due_us)
+        found.append(replace(one, state=state, why=why, due=due, attempts=one.attempts + tried))
+    return found
 
 
 def row(out: Outgoing) -> tuple[Any, ...]:

@@ -9,21 +9,18 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from bridge.adapters.store import chain
 from bridge.adapters.store.codec import dump, load, texts
-from bridge.adapters.store.sql import insert, run_many
 from bridge.adapters.store.tables import decisions, disclosures, held, inbox, outbox, referrals
 from bridge.core.rows import DecisionRow, Disclosure
 
 _RELEASE = ("message_id", "stage", "at", "recipient", "patient", "purpose")
-_DECISION = insert("decisions", (*_RELEASE, "entries"))
-_LEFT = ("delivery_id", "at", "recipient", "patient", "resources", "purpose", "consents", "kind")
-_DISCLOSURE = insert("disclosures", _LEFT)
 
 
 def decision(row: DecisionRow) -> tuple[tuple[Any, ...], str]:
     """What the decisions of one release have alike, and this one's own part as JSON text."""
     alike = row.message_id, row.stage, row.at, row.recipient, row.patient, row.purpose
-    own = row.resource, row.version, row.effect, row.rules, row.consents, row.redact_paths, row.review
+    own = row.resource, row.version, row.effect, row.rules, row.consents, row.redact_paths, row.review, row.obligations
     return alike, dump(own)
 
 
@@ -31,7 +28,7 @@ def disclosure(row: Disclosure) -> tuple[Any, ...]:
     """The columns of a disclosure."""
     return (
         row.delivery_id, row.at, row.recipient, row.patient, dump(row.resources), row.purpose, dump(row.consents),
-        row.kind,
+        row.kind, dump(row.versions), dump(row.redacted), dump(row.obligations), dump(row.confidentiality),
     )
 
 
@@ -42,8 +39,8 @@ def flush(
     packed = [
         (*alike, f"[{','.join(own for _, own in group)}]") for alike, group in groupby(decided, key=itemgetter(0))
     ]
-    run_many(connection, _DECISION, packed)
-    run_many(connection, _DISCLOSURE, disclosed)
+    chain.append(connection, "decisions", packed)
+    chain.append(connection, "disclosures", disclosed)
 
 
 def select_decisions(connection: Connection, patient: str, message_id: str) -> list[DecisionRow]:
@@ -57,20 +54,27 @@ def select_decisions(connection: Connection, patient: str, message_id: str) -> l
     rows: Any = connection.execute(query)
     return [
         DecisionRow(message, stage, at, recipient, person, resource, version, purpose, effect, tuple(rules),
-                    tuple(consents), tuple(paths), tuple(review))
+                    tuple(consents), tuple(paths), tuple(review), tuple(*obligations))
         for message, stage, at, recipient, person, purpose, entries in rows
-        for resource, version, effect, rules, consents, paths, review in load(entries)
+        for resource, version, effect, rules, consents, paths, review, *obligations in load(entries)
     ]
 
 
 def select_disclosures(connection: Connection, patient: str) -> list[Disclosure]:
-    """What left about this patient, in order."""
+    """What left about this patient ("" for everybody), in order."""
     columns = disclosures.c
-    query = select(*(columns[name] for name in _LEFT)).where(columns.patient == patient).order_by(columns.seq)
-    return [
-        Disclosure(delivery, at, recipient, person, texts(resources), purpose, texts(consents), kind)
-        for delivery, at, recipient, person, resources, purpose, consents, kind in connection.execute(query)
-    ]
+    query = select(*(columns[name] for name in chain.COLUMNS["disclosures"])).order_by(columns.seq)
+    rows: Any = connection.execute(query.where(columns.patient == patient) if patient else query)
+    return [disclosed(*row) for row in rows]
+
+
+def disclosed(
+    delivery: str, at: str, recipient: str, patient: str, resources: str, purpose: str, consents: str, kind: str, versions: str,
+    redacted: str, obligations: str, confidentiality: str,
+) -> Disclosure:
+    """The disclosure of these columns."""
+    return Disclosure(delivery, at, recipient, patient, texts(resources), purpose, texts(consents), kind, tuple(load(versions)),
+                      texts(redacted), texts(obligations), texts(confidentiality))
 
 
 def counts(connection: Connection) -> dict[str, int]:

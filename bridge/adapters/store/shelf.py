@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from bridge.adapters.store.codec import fold, join, keyed, later, load, names, plain, same, split
+from bridge.adapters.store.codec import fold, join, keyed, later, load, micros, names, plain, same, split
 from bridge.adapters.store.overlay import Overlay
 from bridge.adapters.store.sql import delete, insert, run, run_many, update
 from bridge.core.errors import StoreUnavailable
@@ -44,16 +45,24 @@ _NEW = insert("resources", _STORED, "ON CONFLICT (ref) DO NOTHING")
 _CHANGE = update("resources", _STORED[:-1], ("ref", "version"))
 _FORGET_NAME = delete("people", ("birth_date", "family", "ref"))
 _NAME = insert("people", ("birth_date", "family", "ref"), "ON CONFLICT DO NOTHING")
+_CONSENT = "Consent"
+_GENERATIONS = "SELECT patient, number FROM generations WHERE patient IN LIST"
+_EXPIRING = "SELECT patient FROM generations WHERE due_us <= ? ORDER BY due_us LIMIT ?"
+_MOVE = insert("generations", ("patient", "number"),
+               "ON CONFLICT (patient) DO UPDATE SET number = generations.number + excluded.number")
+_EXPECT = insert("generations", ("patient", "number", "due_us"), "ON CONFLICT (patient) DO UPDATE SET due_us = excluded.due_us")
 
 
 class Shelf:
     """Reads and puts of resources.
 
     `_read` and `_whole` cache what the database has, `_mine` says which refs may be a patient's: no savepoint takes
-    them back. `_put`, `_replaced` and `_people` are what will be written.
+    them back. `_put`, `_replaced`, `_people`, `_moved` (changes of consent by patient) and `_expected` are what will be
+    written.
     """
 
-    __slots__ = ("_connection", "_mine", "_overlay", "_people", "_put", "_read", "_replaced", "_whole")
+    __slots__ = ("_connection", "_expected", "_generations", "_mine", "_moved", "_overlay", "_people", "_put", "_read",
+                 "_replaced", "_whole")
 
     def __init__(self, connection: Connection, overlay: Overlay) -> None:
         self._connection, self._overlay = connection, overlay
@@ -63,6 +72,9 @@ class Shelf:
         self._mine: dict[str, set[str]] = {}
         self._replaced: list[Version] = []
         self._people: dict[str, tuple[tuple[str, str], ...]] = {}
+        self._generations: dict[str, int] = {}
+        self._moved: dict[str, int] = {}
+        self._expected: dict[str, int | None] = {}
 
     def preload(self, refs: Iterable[str]) -> None:
         missing = sorted({plain(ref) for ref in refs}.difference(self._read))
@@ -71,9 +83,20 @@ class Shelf:
             self._keep(run(self._connection, _BY_REF, missing))
 
     def preload_consents(self, patients: list[str]) -> None:
-        self._load(patients, ("Consent", "Flag"))
+        self._load(patients, (_CONSENT, "Flag"))
+
+    def generation(self, patient: str) -> int:
+        """The number under which what is worked out from this patient's consents may be kept; 0 for not at all."""
+        if (patient, _CONSENT) not in self._whole:
+            self._load([patient], (_CONSENT,))
+        return 0 if patient in self._moved else self._generations.get(patient, 0)
+
+    def expect(self, patient: str, due: datetime | None) -> None:
+        self._overlay.set(self._expected, patient, None if due is None else micros(due))
 
     def _load(self, patients: list[str], types: tuple[str, ...]) -> None:
+        if _CONSENT in types:  # the number first: consents that come in between count as the older generation
+            self._generations.update(generations(self._connection, patients))
         rows = self._keep(run(self._connection, _OF_TYPES, patients, list(types)))
         found: dict[tuple[str, str], list[str]] = {(patient, type_): [] for patient in patients for type_ in types}
         for row in rows:
@@ -146,6 +169,9 @@ class Shelf:
                 self._overlay.append(self._replaced, old)
         if type_ == "Patient":
             self._name(ref, resource, old, new)
+        if type_ == _CONSENT:
+            for one in {patient, old.patient if old else patient}:
+                self._overlay.set(self._moved, one, self._moved.get(one, 0) + 1)
         self._overlay.set(self._put, ref, new)
         self._mine.setdefault(patient, set()).add(ref)
         return new.version
@@ -171,12 +197,24 @@ class Shelf:
         if run_many(self._connection, _NEW, new) + run_many(self._connection, _CHANGE, old) != len(rows):
             raise StoreUnavailable("another process put a newer version meanwhile: run it again", after=0.1)
         self._flush_names()
+        run_many(self._connection, _MOVE, sorted(self._moved.items()))
+        run_many(self._connection, _EXPECT, [(patient, 0, due) for patient, due in sorted(self._expected.items())])
 
     def _flush_names(self) -> None:
         stale = [(*name, ref) for ref in self._people if (old := self._read[ref]) for name in names(load(old.body))]
         run_many(self._connection, _FORGET_NAME, sorted(stale))
         run_many(self._connection, _NAME,
                  sorted((*name, ref) for ref, found in self._people.items() for name in found))
+
+
+def generations(connection: Connection, patients: Iterable[str]) -> dict[str, int]:
+    """How often the consents of these patients have changed, for those that have any."""
+    return dict(map(tuple, run(connection, _GENERATIONS, sorted(set(patients)))))
+
+
+def expiring(connection: Connection, limit: int, now: datetime) -> list[str]:
+    """Patients whose moment (`expect`) has come, longest ago first."""
+    return [patient for (patient,) in run(connection, _EXPIRING, micros(now), limit)]
 
 
 _VERSION = ("SELECT body, meta FROM resources WHERE ref = ? AND version = ? "

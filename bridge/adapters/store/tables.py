@@ -114,18 +114,32 @@ outbox = _table(
 decisions = _table(
     "decisions",
     _sequence(), _text("message_id"), _text("stage"), _text("at"), _text("recipient"), _text("patient"),
-    _text("purpose"), _text("entries"),
+    _text("purpose"), _text("entries"), _text("digest", ""),
     Index("decisions_message", "message_id"),
     Index("decisions_patient", "patient"),
 )
-"""One row per release (message, stage, moment, recipient, patient, purpose); `entries` holds a list per resource."""
+"""One row per release (message, stage, moment, recipient, patient, purpose); `entries` holds a list per resource.
+
+Rows of `decisions` and `disclosures` are added and never changed; `seq` and `digest` chain them (store.chain).
+"""
 
 disclosures = _table(
     "disclosures",
     _sequence(), _text("delivery_id"), _text("at"), _text("recipient"), _text("patient"), _text("resources"),
     _text("purpose"), _text("consents"), _text("kind"),
+    _text("versions", "[]"), _text("redacted", "[]"), _text("obligations", "[]"), _text("confidentiality", "[]"),
+    _text("digest", ""),
     Index("disclosures_patient", "patient"),
 )
+chain = _table("chain", _text("name", primary_key=True), _number("number"), _text("digest"), keyed=True)
+"""Where the chain of each table ends."""
+
+generations = _table(
+    "generations",
+    _text("patient", primary_key=True), _number("number"), Column("due_us", BIG),
+    _partial("generations_due", "due_us", where="due_us IS NOT NULL"),
+)
+"""How often the consents on file for a patient have changed, and when time alone changes what they say."""
 
 held = _table(
     "held",

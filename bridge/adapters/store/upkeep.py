@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
+from bridge.adapters.store import chain
 from bridge.adapters.store.codec import micros
 from bridge.adapters.store.migration import STEPS, current
 from bridge.core.errors import SettingsError
@@ -66,7 +67,8 @@ def health(connection: Connection) -> list[Fact]:
     """(name, well, detail) of what must be true of the database for the ledger to keep its word."""
     version, newest = current(connection), STEPS[-1].number
     facts = [("schema", version == newest, f"version {version}, this program knows {newest}")]
-    return facts + (_sqlite(connection) if connection.dialect.name == "sqlite" else _postgres(connection))
+    facts += _sqlite(connection) if connection.dialect.name == "sqlite" else _postgres(connection)
+    return facts + (chain.facts(connection) if version == newest else [])
 
 
 def _ask(connection: Connection, statement: str) -> str:

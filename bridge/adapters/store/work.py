@@ -90,6 +90,12 @@ class SqlWork:
     def consents(self, patient: str) -> list[dict[str, Any]]:
         return self.of_patient(patient, "Consent")
 
+    def generation(self, patient: str) -> int:
+        return self._shelf.generation(patient)
+
+    def expect(self, patient: str, due: datetime | None) -> None:
+        self._shelf.expect(patient, due)
+
     def referrals(self, patient: str) -> list[Referral]:
         return self._desk.of_patient(patient)
 
@@ -117,7 +123,12 @@ class SqlWork:
             self._overlay.set(self._outgoing, row.id, outbox.row(row))
 
     def outgoing(self, patient: str) -> list[Outgoing]:
-        return outbox.select_outgoing(self._connection, "", "", patient)
+        stored = outbox.select_outgoing(self._connection, "", "", patient)
+        return outbox.overlaid(stored, patient, self._outgoing.values(), self._settled)
+
+    def disclosures(self, patient: str) -> list[Disclosure]:
+        own = [record.disclosed(*row) for row in self._disclosures]
+        return record.select_disclosures(self._connection, patient) + [one for one in own if one.patient == patient]
 
     def settle(self, id_: str, state: str, why: str = "", due: datetime | None = None) -> None:
         change = outbox.settlement(id_, state, why, due)
@@ -145,7 +156,7 @@ class SqlWork:
         self._shelf.flush()
         run_many(connection, _LINK, [(*key, patient) for key, patient in sorted(self._linked.items())])
         self._desk.flush()
-        record.flush(connection, self._decisions, self._disclosures)
         outbox.flush(connection, self._outgoing.values(), self._settled.values())
         self._docket.flush()
         run_many(connection, _FINISH, list(self._finished.values()))
+        record.flush(connection, self._decisions, self._disclosures)  # last: others wait for the end of the chain

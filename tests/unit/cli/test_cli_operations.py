@@ -132,6 +132,46 @@ def test_disclosures_account_for_what_left_and_what_did_not(call: Call, lived: P
     assert "GH1001" not in by_id.out + done.out
 
 
+def test_a_view_of_the_account_says_what_it_leaves_out(call: Call, lived: Path) -> None:
+    """HIPAA asks for no disclosure for treatment: none is listed, and it is said how many there were; dates bound it."""
+    done = call("disclosures", f"{MRN}|GH1001", "--view", "hipaa", "--json", config=lived)
+    assert done.code == 0
+    found = json.loads(done.out)
+    assert (found["sent"], found["withheld"]) == ([], [])
+    assert found["left_out"] == [{"why": "treatment, payment or health care operations", "count": 1}]
+    assert "1         treatment, payment" in call("disclosures", f"{MRN}|GH1001", "--view", "hipaa", config=lived).out
+    assert json.loads(call("disclosures", f"{MRN}|GH1001", "--until", "2020-01-01", "--json", config=lived).out)["sent"] == []
+    assert call("disclosures", f"{MRN}|GH1001", "--since", "yesterday", config=lived).code == 2
+
+
+def test_the_record_is_exported_as_fhir_lines(call: Call, lived: Path) -> None:
+    """`audit export` prints one AuditEvent or Provenance per line, for one person or for everybody, within dates."""
+    everybody, one = lines(call("audit", "export", config=lived).out), lines(call("audit", "export", f"{MRN}|GH1001", config=lived).out)
+    assert {each["resourceType"] for each in everybody} == {"AuditEvent", "Provenance"}
+    assert {each["id"] for each in one if each["resourceType"] == "AuditEvent"} <= {each["id"] for each in everybody}
+    assert 0 < len(one) < len(everybody)
+    assert call("audit", "export", "--until", "2000-01-01", config=lived).out == ""
+
+
+def test_doctor_finds_a_record_that_was_changed(call: Call, lived: Path) -> None:
+    """Exit 1 with the table and the number of the row; a whole record shows the head of its chain."""
+    import sqlite3
+
+    before = call("doctor", "--json", config=lived)
+    checks = {one["name"]: one for one in json.loads(before.out)["checks"]}
+    assert checks["record of decisions"]["ok"]
+    assert "head" in checks["record of disclosures"]["detail"]
+    (file,) = lived.parent.glob("state/ledger.db")
+    database = sqlite3.connect(file)
+    database.execute("DROP TRIGGER decisions_no_update")
+    database.execute("UPDATE decisions SET recipient = 'nobody' WHERE seq = 2")
+    database.commit()
+    database.close()
+    after = call("doctor", config=lived)
+    assert after.code == 1
+    assert "row 2 changed or moved" in after.out
+
+
 def test_nobody_with_this_number_is_a_usage_error_that_does_not_repeat_it(call: Call, lived: Path) -> None:
     """An unknown record number is exit 2, and the number is not printed."""
     done = call("disclosures", f"{MRN}|GH-CANARY", config=lived)

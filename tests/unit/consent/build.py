@@ -146,6 +146,11 @@ def ask(*arguments: Any, **named: Any) -> Json:
     return run_case(case(*arguments, **named))
 
 
+def row(why: str, expect: str, **named: Any) -> tuple[str, str, Json]:
+    """A case as a row: `expect` is the decision, then the redacted paths, then the obligations; `named` as for `case`."""
+    return why, expect, named
+
+
 ANYONE = consent(permit())
 OPEN = {"no_consent": "permit"}
 

@@ -215,6 +215,31 @@ def test_payer_gets_only_the_numbers_it_issued() -> None:
     assert released([consent(permit())], person, "payer")["identifier"] == [issued]
 
 
+def test_an_element_of_which_nothing_passes_is_dropped_as_one() -> None:
+    """P1: the path is the element's own when no repetition stays, and each repetition's when some do."""
+    asked = referral(orderDetail=[concept("urn:x", "other")])
+    assert decide(asking("food"), asked, [consent(permit())], POLICY).redact_paths == ("orderDetail",)
+    asked = referral(orderDetail=[concept("urn:x", "other"), concept("urn:x", "contacting-subject-prohibited")])
+    assert decide(asking("food"), asked, [consent(permit())], POLICY).redact_paths == ("orderDetail[0]",)
+    assert released([consent(permit())], asked, "food")["orderDetail"] == [concept("urn:x", "contacting-subject-prohibited")]
+
+
+def test_unlabelled_text_never_goes_to_a_cbo() -> None:
+    """L1, free text: an answer in words or a description is no allow-listed field, wherever it stands."""
+    sdoh = "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/SDOHCC-CodeSystemTemporaryCodes"
+    found = {
+        "resourceType": "Observation", "id": "o", "status": "final", "code": concept(LOINC, "71802-3"), "subject": P1,
+        "category": [concept(sdoh, "homelessness")], "valueString": "canary",
+        "component": [{"code": concept(LOINC, "93034-7"), "valueString": "canary"}, {"code": concept(LOINC, "93034-7"), "valueBoolean": True}],
+    }
+    copy = released([consent(permit())], found, "housing")
+    assert "canary" not in json.dumps(copy)
+    assert copy["component"][1]["valueBoolean"] is True
+    allergy = {"resourceType": "AllergyIntolerance", "id": "a", "category": ["food"], "patient": P1, "code": concept("urn:x", "nuts"),
+               "reaction": [{"manifestation": [concept("urn:x", "rash")], "description": "canary", "note": [{"text": "canary"}]}]}
+    assert released([consent(permit())], allergy, "meals")["reaction"] == [{"manifestation": [concept("urn:x", "rash")]}]
+
+
 def test_filters_of_meals_and_vsp() -> None:
     """P1: meals see diet and allergy references, a victim service provider only contacts marked safe."""
     asked = referral(supportingInfo=[{"reference": "AllergyIntolerance/a"}, {"reference": "Condition/k"}])

@@ -287,3 +287,12 @@ def test_m4_nested_periods() -> None:
     assert decision([consent(permit(deny(period=past)))]) == "permit"
     assert decision([consent(permit(deny(period=reversed_)))]) == "deny"
     assert decision([consent(deny(permit(period=reversed_)))]) == "deny"
+
+
+def test_an_instant_of_the_clock_and_of_a_text_are_one() -> None:
+    """What the pipeline asks with (a datetime) and what a case asks with (a text) are the same microsecond."""
+    from datetime import UTC, datetime
+
+    from bridge.consent import moment
+
+    assert moment.instant(datetime(2026, 5, 4, 15, 0, 0, 5, tzinfo=UTC)) == moment.point("2026-05-04T10:00:00.000005-05:00") == 1_777_906_800_000_005

@@ -153,6 +153,30 @@ def test_caps_on_nesting_and_number(shape: str) -> None:
     assert (answer["decision"], answer["review"]) == ("deny", ["evaluation-failed:TooLargeError"])
 
 
+@pytest.mark.parametrize("root", ["typed", "base", "exception", "context", "emergency"])
+def test_the_cap_on_depth_is_the_same_in_every_encoding(root: str) -> None:
+    """Thirty-two rules one in the other are read, the outermost provision counted; thirty-three are a deny for review."""
+    made = {
+        "typed": lambda inner: consent(permit(inner)),
+        "base": lambda inner: consent({"provision": [inner]}, "OPTIN"),
+        "exception": lambda inner: consent(permit(inner, purpose=purposes("TREAT")), "OPTOUT"),
+        "context": lambda inner: consent({"provision": [inner]}),
+        "emergency": lambda inner: consent({"provision": [inner]}, "EMRGONLY"),
+    }[root]
+    nested = permit()
+    for _ in range(30):
+        nested = permit(nested)
+    assert decision([made(nested)]) == "permit"
+    assert ask([made(permit(nested))])["review"] == ["evaluation-failed:TooLargeError"]
+
+
+def test_the_cap_on_number_counts_every_rule() -> None:
+    """A thousand rules are read, the outermost provision counted; one more is a deny for review."""
+    others = [deny(actor=[SHELTER])] * 999
+    assert decision([consent(permit(*others))]) == "permit"
+    assert decision([consent(permit(*others, others[0]))]) == "deny"
+
+
 def test_n2_a_deny_beside_a_permit_wins_in_any_order() -> None:
     """N2: among siblings deny overrides."""
     for pair in ([permit(), deny()], [deny(), permit()]):

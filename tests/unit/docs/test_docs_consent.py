@@ -27,6 +27,34 @@ def test_every_kind_of_recipient_is_on_the_page() -> None:
     assert set(re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)) == kinds
 
 
+def table(after: str, width: int = 1) -> list[tuple[str, ...]]:
+    """The first cells, in backquotes, of the rows of the first table after this text."""
+    rows = PAGE.read_text(encoding="utf-8").split(after, 1)[1].lstrip().split("\n\n", 1)[0].splitlines()
+    found = [re.findall(r"`([^`]+)`", "|".join(row.split(" | ")[:width])) for row in rows[2:]]
+    return [tuple(cells[:width]) for cells in found]
+
+
+def test_the_words_of_a_rule_are_those_of_the_page() -> None:
+    """The tables have exactly the keys that a rule may have, and the needs that a permit can be asked."""
+    from bridge.consent import house_file
+    from bridge.consent.house import NEEDS
+
+    page = PAGE.read_text(encoding="utf-8")
+    assert {key for (key,) in table("0 doubts, 0 notes\n```\n")} == set(house_file.KEYS)
+    assert set(table("<!-- who and what -->", 2)) == {("who", key) for key in house_file.WHO} | {("what", key) for key in house_file.WHAT}
+    assert all(f"| `{need}` | {says} |" in page for need, says in NEEDS.items())
+    assert all(f"`{flag}`" in page for flag in house_file.flags())
+
+
+def test_the_packaged_rules_and_overlays_are_on_the_page() -> None:
+    """Every packaged rule and every overlay is listed, and nothing else."""
+    from bridge.consent import house_file
+
+    shelf = house_file.packaged()
+    assert {name for (name,) in table("<!-- packaged rules -->")} == set(shelf.rules)
+    assert {code for (code,) in table("<!-- overlays -->")} == set(shelf.overlays)
+
+
 def test_the_label_of_the_readme_works() -> None:
     """The row of the README is read like ours and labels the code it names, and no other."""
     text = next(one.text for one in blocks(ROOT / "README.md") if one.note == "label")

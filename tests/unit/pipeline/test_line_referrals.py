@@ -101,14 +101,14 @@ def test_without_consent_a_referral_is_withheld_with_its_reason(town: Town) -> N
 
 
 def test_a_consent_that_denies_withholds(town: Town) -> None:
-    """A signed refusal withholds, and the decision names the consent."""
+    """A signed refusal withholds at once, and the decision names the consent."""
     town.take(adt())
     town.take(consent(effect="deny"), kind=FHIR)
     town.send()
     (row,) = town.outbox()
     assert row.state == "withheld"
     assert row.why.startswith("consent: Task denied by")
-    (task,) = [one for one in town.bridge.ledger.decisions(patient=row.patient) if one.stage == "send" and one.resource == row.refs[0]]
+    (task,) = [one for one in town.bridge.ledger.decisions(patient=row.patient) if one.stage == "consent" and one.resource == row.refs[0]]
     assert task.consents
 
 

@@ -91,13 +91,13 @@ def test_redeliver_sends_the_same_ids_to_one_partner(town: Town) -> None:
 
 
 def test_redeliver_asks_consent_again(town: Town) -> None:
-    """What may no longer leave is withheld when it is sent again."""
+    """What may no longer leave is withheld when it is sent again; all that the recipient gets is the news of it."""
     played(town)
     town.take(consent("GH1001", "valley-elders", status="inactive", dated="2026-11-21T12:30:00-05:00"), kind=FHIR)
     run(town, plan(town, "event=ADT^A03"), "redeliver", partner="valley-elders")
     town.send()
-    assert len(town.mail("valley-elders").got) == 1
-    assert [row.state for row in town.outbox(recipient="valley-elders")] == ["withheld"]
+    assert [one.kind for one in town.mail("valley-elders").got] == ["referral", "withdrawal"]
+    assert [row.state for row in town.outbox(recipient="valley-elders")] == ["withheld", "sent"]
 
 
 def test_redeliver_needs_a_partner(town: Town) -> None:

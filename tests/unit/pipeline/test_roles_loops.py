@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from threading import Event, Thread
@@ -13,9 +14,10 @@ import structlog
 from bridge import roles, wiring
 from bridge.adapters.amqp.consumer import Progress
 from bridge.cli.run import _until
+from bridge.core.envelope import FHIR
 from bridge.core.errors import StoreUnavailable
 from bridge.core.outcome import Retry, name
-from tests.unit.pipeline.town import Town, adt
+from tests.unit.pipeline.town import Town, adt, consent
 
 
 def run(loop: Callable[[Event], None], until: Callable[[], bool]) -> None:
@@ -45,6 +47,16 @@ def test_the_receiver_takes_what_a_crash_left_in_order(town: Town) -> None:
     run(receiving(town), lambda: done(town))
     assert [row.outcome for row in town.messages()] == ["accepted", "accepted"]
     assert [one.status for one in town.referrals()] == ["cancelled"]
+
+
+def test_the_sweeper_finds_a_consent_that_has_ended(town: Town) -> None:
+    """The loop of the service withholds what waits under a consent whose period is over."""
+    provision = {**json.loads(consent("GH1001", "valley-elders"))["provision"], "period": {"end": "2026-11-25"}}
+    town.take(adt())
+    town.take(consent("GH1001", "valley-elders", provision=provision), kind=FHIR)
+    town.later(days=10)
+    run(lambda stop: roles.sweeper(town.bridge, stop, roles.Turns()), lambda: town.outbox()[0].state == "withheld")
+    assert [row.state for row in town.outbox()] == ["withheld"]
 
 
 def test_a_message_that_ends_the_process_is_parked_by_name(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:

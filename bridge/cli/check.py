@@ -37,7 +37,7 @@ def command(ctx: click.Context, files: tuple[str, ...], as_json: bool) -> None:
 
 
 def documents(body: bytes) -> list[Any]:
-    """The JSON documents of a file; what cannot be read stands as None."""
+    """The JSON documents of a file, those of a list too; what cannot be read stands as its Issue."""
     from bridge.core import json
     from bridge.core.errors import Unreadable
 
@@ -48,6 +48,8 @@ def documents(body: bytes) -> list[Any]:
             return error.issue
 
     whole = read(body)
+    if not isinstance(whole, (dict, list)) and body.lstrip().startswith(b"["):
+        return [read(part) for part in json.elements(body)]
     lines = [line for line in body.splitlines() if line.strip()]
     if not isinstance(whole, (dict, list)) and len(lines) > 1 and all(line.startswith(b"{") for line in lines):
         return [read(line) for line in lines]

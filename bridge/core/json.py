@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 from bridge.core.errors import Unreadable
@@ -11,6 +12,7 @@ from bridge.core.issue import Issue
 
 LIMIT = 16 * 1024 * 1024
 """Bytes of one document."""
+_SIGN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[][{},]', re.DOTALL)
 
 
 def read(body: bytes) -> Any:
@@ -37,6 +39,24 @@ def read(body: bytes) -> Any:
     except ValueError as error:  # ours below, and numbers of more digits than Python converts
         reason = str(error) if isinstance(error, _Refusal) else "a number that cannot be represented"
         raise _unreadable(reason, "write every property once and numbers as decimals") from None
+
+
+def elements(body: bytes) -> list[bytes]:
+    """The elements of an array as they stand, so that one which cannot be read leaves the others whole.
+
+    What is left over (the array is cut off, or something follows it) is an element that is no JSON.
+    """
+    found, depth, start = list[bytes](), 0, 0
+    for sign in _SIGN.finditer(body):
+        mark = sign[0][:1]
+        if mark in b"[{":
+            depth += 1
+            start = sign.end() if depth == 1 else start
+        elif mark in b"]}," and depth == 1:
+            found.append(body[start:sign.start()])
+            start = sign.end()
+        depth -= mark in b"]}"
+    return [one for one in (*found, body[start:]) if one.strip()]
 
 
 class _Refusal(ValueError):

@@ -5,12 +5,17 @@ from __future__ import annotations
 import io
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from bridge.cli.check import documents
 from bridge.cli.convert import Converted, convert
 from bridge.core import json
+from bridge.core.issue import Issue
 from bridge.hl7v2 import batch, lines, text, yamlfile
 from bridge.language import expr, syntax
 from tests.unit.pipeline.town import adt, whole
@@ -89,3 +94,19 @@ def test_limits_are_what_the_documentation_says() -> None:
     assert f"| {json.LIMIT >> 20} MiB |" in said
     assert f"| {syntax.LIMIT >> 10} KiB and {syntax.DEPTH} levels, {expr.LIMIT:,} characters and {expr.DEPTH} levels |" in said
     assert f"| {yamlfile.DEPTH} levels, no aliases |" in said
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.recursive(st.none() | st.text() | st.integers(-2**53, 2**53), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)))
+def test_the_elements_of_a_list_are_found_without_reading_them(listed: list[Any]) -> None:
+    """An array taken apart unread has the elements that a reader finds in it, however they are written."""
+    for written in (orjson.dumps(listed), orjson.dumps(listed, option=orjson.OPT_INDENT_2)):
+        assert [json.read(one) for one in json.elements(written)] == listed
+
+
+def test_one_case_nested_too_deeply_leaves_the_others_whole() -> None:
+    """A document that cannot be read stands as its Issue between those that can; a list that is cut off says so."""
+    deep = b"[" * 5000 + b"]" * 5000
+    first, broken, last = documents(b'[{"id": "a"}, ' + deep + b', {"id": "]"}]')
+    assert (first, isinstance(broken, Issue), last) == ({"id": "a"}, True, {"id": "]"})
+    assert [isinstance(one, Issue) for one in documents(b'[{"id": "a"}, {"id": ')] == [False, True]

@@ -40,7 +40,7 @@ def command() -> None:
 def decide(ctx: click.Context, file: str, explain: bool, rules: str | None, jurisdictions: tuple[str, ...], as_json: bool) -> None:
     """Cases (consents, request, resource, policy), a list or one a line; one JSON line each:
     id, decision, redact_paths, obligations, rules, consents, review. Whatever goes wrong with a case is a deny for review;
-    exit 1 when one could not be read at all.
+    exit 1 when one is none (no request, no resource).
 
     Rules of the house apply when --rules or --jurisdiction is given, or the case has a `house` (jurisdictions, recipient,
     custodian, programme).
@@ -54,7 +54,7 @@ def decide(ctx: click.Context, file: str, explain: bool, rules: str | None, juri
             house = shelf(ctx, rules, jurisdictions).house
         asked = _rulings(case, house, jurisdictions) if house and (rules or jurisdictions or "house" in case) else None
         answer = run_case(case, asked)
-        failed |= not isinstance(each, dict)
+        failed |= not (isinstance(case.get("request"), dict) and isinstance(case.get("resource"), dict))
         if explain:
             facts = _explained(case, asked, house)
             show.as_line({**answer, "explanation": facts}) if as_json else click.echo(_paragraph(answer, facts) + "\n")

@@ -5,7 +5,7 @@ Asks the evaluator; decides nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bridge.consent.decide import Scene
@@ -88,8 +88,3 @@ def _below(rule: Rule, path: str, provision: dict[str, object]) -> Iterator[tupl
 def _written(provision: dict[str, object]) -> list[dict[str, object]]:
     nested = provision.get("provision")
     return nested if isinstance(nested, list) else []
-
-
-def rules_above(chain: Iterable[tuple[str, Rule]]) -> list[Rule]:
-    """The rules of a chain, from the root down."""
-    return [rule for _, rule in chain]

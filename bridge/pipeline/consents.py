@@ -33,7 +33,12 @@ def fresh(consents: Sequence[Resource], partner: Partner, now: datetime) -> Sequ
     its denies are honoured (consent.md 1.4 point 7)."""
     if not partner.consent_max_age:
         return consents
-    return [one if now <= _until(one, partner) else {**one, "verification": UNVERIFIED} for one in consents]
+    return [one if now <= _until(one, partner) else void(one) for one in consents]
+
+
+def void(consent: Resource) -> Resource:
+    """The copy with its permits void; its denies count (rule S10)."""
+    return {**consent, "verification": UNVERIFIED}
 
 
 def prepared(consents: Sequence[Resource], policy: Policy) -> Prepared:

@@ -14,6 +14,7 @@ from typing import Any
 from bridge.consent import project
 from bridge.core.errors import SettingsError
 from bridge.pipeline.bridge import FEED, Bridge
+from bridge.pipeline.consents import void
 from bridge.referral.partner import Partner, owner
 from bridge.referral.terms import PARTNER
 
@@ -21,8 +22,6 @@ Resource = dict[str, Any]
 KIND = "urn:sdoh-bridge:partner-kind"
 """Identifier system of a kind of partner: a consent that names `housing` under it means every partner of that kind."""
 VICTIM_SERVICES = "vsp"
-UNRELEASED = [{"verified": False}]
-"""Consent.verification of a permit that is no release: its permits are void, its denies count (rule S10)."""
 
 
 @lru_cache(256)
@@ -60,7 +59,7 @@ def victims(*partners: Partner | None) -> bool:
 
 def releases(consents: Sequence[Resource]) -> list[Resource]:
     """The same consents, those that are no written, time-limited release with their permits void."""
-    return [one if _is_release(one) else {**one, "verification": UNRELEASED} for one in consents]
+    return [one if _is_release(one) else void(one) for one in consents]
 
 
 def _is_release(consent: Mapping[str, Any]) -> bool:

@@ -20,6 +20,11 @@ def exchange(outgoing: Outgoing, holder: Partner | None, work: Work, bridge: Bri
     """Who gives what to whom: `holder` is whoever discloses it (`custody.custodian`)."""
     partner = bridge.partners[outgoing.recipient]
     referral = work.referral(outgoing.referral) if outgoing.referral and bridge.house.by_programme else None
+    return between(partner, holder, referral.programme if referral else "", bridge)
+
+
+def between(recipient: Partner, holder: Partner | None, programme: str, bridge: Bridge) -> Exchange:
+    """An exchange between two partners under the site's and the recipient's local law."""
     return Exchange(
-        side(partner.id, partner.kind, partner.flags), side(holder.id, holder.kind, holder.flags) if holder else None,
-        referral.programme if referral else "", bridge.jurisdictions.union(partner.jurisdictions))
+        side(recipient.id, recipient.kind, recipient.flags), side(holder.id, holder.kind, holder.flags) if holder else None,
+        programme, bridge.jurisdictions.union(recipient.jurisdictions))

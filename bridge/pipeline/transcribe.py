@@ -14,6 +14,7 @@ import orjson
 
 from bridge.consent import form as forms_of_paper
 from bridge.consent.decide import decide, prepare
+from bridge.consent.house_ruling import ruling
 from bridge.core.envelope import FHIR
 from bridge.core.errors import SettingsError
 from bridge.core.outcome import Outcome, Rejected
@@ -23,6 +24,7 @@ from bridge.pipeline.bridge import Bridge
 from bridge.pipeline.custody import KIND, kind_of, releases, victims
 from bridge.pipeline.decide import policy_for, request
 from bridge.pipeline.forms import FORM, form_of
+from bridge.pipeline.house import between
 from bridge.pipeline.read import Inbound, Incoming, arrive
 from bridge.pipeline.receive import receive
 from bridge.referral.match import records, survivor
@@ -156,11 +158,12 @@ def _lines(partner: Partner, patient: str, made: Resource, consents: Sequence[Re
     policy = policy_for(partner, bridge, holder)
     counted = releases(consents) if victims(partner, holder) else consents
     ready, asked = prepare(counted, policy), request(partner, bridge.clock(), policy, holder)
-    whole = [decide(asked, one, ready, policy) for one in _referral(patient, partner, bridge)]
+    rules = ruling(bridge.house, between(partner, holder, "", bridge), asked, policy)
+    whole = [decide(asked, one, ready, policy, rules) for one in _referral(patient, partner, bridge)]
     worst = min(whole, key=lambda one: one.effect != "deny")
     yield Line(partner.id, "referral", worst.effect, worst.rules, worst.review)
     for label in sorted(_labels(made.get("provision", {}))):
-        answer = decide(asked, _need(patient, label), ready, policy)
+        answer = decide(asked, _need(patient, label), ready, policy, rules)
         yield Line(partner.id, label, answer.effect, answer.rules, answer.review)
 
 

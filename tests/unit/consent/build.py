@@ -161,3 +161,9 @@ def decision(*arguments: Any, **named: Any) -> str:
 
 def paths(*arguments: Any, **named: Any) -> list[str]:
     return list(ask(*arguments, **named)["redact_paths"])
+
+
+OWN = "https://bridge.example.org/fhir"
+"""The base of cases that name none."""
+FB = permit(actor=[FOOD_BANK], purpose=purposes("TREAT"))
+"""What most cases begin with: the food bank, for treatment."""

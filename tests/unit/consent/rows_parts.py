@@ -10,6 +10,7 @@ from tests.unit.consent.build import (
     INLINE,
     LOINC,
     OPEN,
+    OWN,
     P1,
     Json,
     classes,
@@ -25,7 +26,6 @@ from tests.unit.consent.build import (
 )
 from tests.unit.consent.rows_data import DP, GRAV, LV, NDP, NOT, OB, OBS, RXN, about, ref
 
-OWN = "https://bridge.example.org/fhir"
 P2 = {"reference": "Patient/p2"}
 def inl(code: str, **elements: Any) -> Json:
     return {"extension": [{"url": INLINE, "valueCoding": labels(code)[0]}], **elements}

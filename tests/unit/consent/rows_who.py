@@ -9,10 +9,12 @@ from tests.unit.consent.build import (
     ADAMS,
     AT,
     CBO,
+    FB,
     FOOD_BANK,
     HOSPITAL,
     LOINC,
     OPEN,
+    OWN,
     P1,
     SHELTER,
     Json,
@@ -31,9 +33,7 @@ from tests.unit.consent.build import (
 
 CATS = "http://terminology.hl7.org/CodeSystem/consentcategorycodes"
 SCOPE = "http://terminology.hl7.org/CodeSystem/consentscope"
-OWN = "https://bridge.example.org/fhir"
 ELSE = "https://other.example.net/r4"
-FB = permit(actor=[FOOD_BANK], purpose=purposes("TREAT"))
 HOSP = {"reference": "Organization/HOSPital"}
 
 

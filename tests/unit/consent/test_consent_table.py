@@ -9,6 +9,7 @@ import pytest
 from tests.unit.consent.build import (
     ADAMS,
     CBO,
+    FB,
     FOOD_BANK,
     HOSPITAL,
     ICD,
@@ -30,7 +31,6 @@ from tests.unit.consent.build import (
     referral,
 )
 
-FB = permit(actor=[FOOD_BANK], purpose=purposes("TREAT"))
 BARE = {"identifier": {"value": "FB-1"}}
 KNOWN = {"identifier": {"system": CBO, "value": "FB-1"}}
 IDS = [{"system": CBO, "value": "FB-1"}]

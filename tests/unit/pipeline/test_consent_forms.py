@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bridge.consent.house import House, Rule
 from bridge.core.envelope import FHIR
 from bridge.core.errors import SettingsError
 from bridge.core.outcome import Accepted
@@ -113,6 +115,16 @@ def test_what_the_form_does_not_name_is_not_permitted(town: Town) -> None:
     assert said[("harbor-pantry", "MH")] == "permit"
     assert said[("harbor-pantry", "R")] == "deny"
     assert {decision for (partner, _), decision in said.items() if partner != "harbor-pantry"} == {"deny"}
+
+
+def test_what_the_house_withholds_is_not_promised(town: Town) -> None:
+    """The dry run asks the rules of the house too: a form cannot let go what the site keeps back."""
+    town.take(con())
+    source, _ = transcribe.original(asked(town)[0], town.bridge)
+    made = transcribe.draw({**FORM, "permit": [{"who": ["harbor-pantry"]}]}, source, "kim", town.bridge)
+    for house, decision in ((House(), "permit"), (House((Rule("nothing", "withhold", "because."),)), "deny")):
+        lines = transcribe.examine(made, replace(town.bridge, house=house))
+        assert [line.decision for line in lines if (line.partner, line.about) == ("harbor-pantry", "referral")] == [decision]
 
 
 def test_a_dry_run_stores_nothing(town: Town) -> None:
